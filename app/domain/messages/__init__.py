@@ -1,0 +1,44 @@
+"""The one catalogue of texts that an operator reads: Spanish by default, English on request.
+
+A text is stored and passed on as its `Message` (code and parameters) and rendered at the edge, so the same batch log reads in
+the language of whoever asks. Each module beside this one holds one subject's texts.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from app.domain.messages import errors, events, imports, reasons, validation
+
+Language = Literal["es", "en"]
+DEFAULT_LANGUAGE: Language = "es"
+
+CATALOGUE: Mapping[str, Mapping[Language, str]] = {
+    **errors.TEXTS,
+    **events.TEXTS,
+    **imports.TEXTS,
+    **reasons.TEXTS,
+    **validation.TEXTS,
+}
+
+
+class Message(BaseModel):
+    """A text by its code in the catalogue and the values of its `{placeholders}`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    params: dict[str, Any] = {}
+
+    def render(self, language: Language = DEFAULT_LANGUAGE) -> str:
+        return render(self.code, language, **self.params)
+
+
+def render(code: str, language: Language = DEFAULT_LANGUAGE, **params: Any) -> str:
+    """The text of `code` in `language`.
+
+    Raises KeyError for a code or a parameter that the catalogue does not know: a programming error that the
+    catalogue's own test finds.
+    """
+    return CATALOGUE[code][language].format_map(params)

@@ -1,0 +1,5 @@
+"""Texts: reasons."""
+
+from typing import Literal
+
+TEXTS: dict[str, dict[Literal["es", "en"], str]] = {}

@@ -1,0 +1,5 @@
+"""Texts: validation."""
+
+from typing import Literal
+
+TEXTS: dict[str, dict[Literal["es", "en"], str]] = {}
