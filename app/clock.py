@@ -28,8 +28,8 @@ class Clock:
     def synchronise(self, server_now: datetime, asked_at: float) -> timedelta:
         """Adopt `server_now`, read from the primary by a request sent at monotonic `asked_at`.
 
-        Returns how far this process's time was from the primary's (positive: it was behind). Half of the round trip is taken as
-        the answer's age.
+        Returns how far this process's time was from the primary's (positive: it was behind). Half of the round trip
+        is taken as the answer's age.
         """
         received_at = time.monotonic()
         truth = server_now + timedelta(seconds=(received_at - asked_at) / 2)

@@ -1,7 +1,7 @@
 """The one catalogue of texts that an operator reads: Spanish by default, English on request.
 
-A text is stored and passed on as its `Message` (code and parameters) and rendered at the edge, so the same batch log reads in
-the language of whoever asks. Each module beside this one holds one subject's texts.
+A text is stored and passed on as its `Message` (code and parameters) and rendered at the edge, so the same batch log
+reads in the language of whoever asks. Each module beside this one holds one subject's texts.
 """
 
 from collections.abc import Mapping

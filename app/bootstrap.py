@@ -1,0 +1,132 @@
+"""The composition root: the only place that knows which adapter stands behind which port."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from app.clock import Clock
+from app.config import Settings
+from app.domain.money import Pricing
+from app.integrations.retell.client import RetellClient
+from app.integrations.spreadsheets.files import SpreadsheetFiles
+from app.repositories.accounts import MongoAccounts
+from app.repositories.batches import MongoBatches
+from app.repositories.database import Database, connect
+from app.repositories.indexes import ensure_indexes
+from app.repositories.job_queue import MongoJobQueue
+from app.repositories.jobs import MongoJobs
+from app.repositories.transactions import MongoTransactions
+from app.repositories.uploads import MongoUploads
+from app.services.accounts import AccountService
+from app.services.batch_creation import BatchCreation
+from app.services.batches import BatchService
+from app.services.call_following import CallFollowing
+from app.services.call_tuning import CallTuning
+from app.services.call_work import CallWork
+from app.services.claiming import Claiming
+from app.services.dialing import CallDefaults, Dialing
+from app.services.jobs import JobService
+from app.services.rescuing import Rescuing
+from app.services.settling import Settling
+from app.services.uploads import UploadService
+from app.services.verifying import Verifying
+from app.services.worker_control import ProviderHold, WorkerControl
+
+
+@dataclass(frozen=True)
+class Container:
+    """Everything an entry point needs, wired."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    accounts: AccountService
+    batches: BatchService
+    batch_creation: BatchCreation
+    uploads: UploadService
+    jobs: JobService
+
+    async def prepare_database(self) -> None:
+        """Check the server, create the indexes, take the primary's time.
+
+        Safe to repeat. Raises DatabaseUnsuitable or DatabaseUnavailable.
+        """
+        await self.database.check()
+        await ensure_indexes(self.database)
+        await self.synchronise_clock()
+
+    async def synchronise_clock(self) -> timedelta:
+        """Take the primary's time; how far this process was off. Raises DatabaseUnavailable."""
+        asked_at = self.clock.monotonic()
+        return self.clock.synchronise(await self.database.server_time(), asked_at)
+
+
+@asynccontextmanager
+async def open_container(settings: Settings) -> AsyncIterator[Container]:
+    """The wired application; connections open on first use and close at the end."""
+    clock = Clock()
+    database = connect(
+        settings.mongodb_uri.get_secret_value(),
+        settings.mongodb_database,
+        pool_size=settings.mongodb_pool_size,
+        timeout_seconds=settings.mongodb_timeout_seconds,
+    )
+    accounts, batches, jobs = MongoAccounts(database), MongoBatches(database), MongoJobs(database)
+    transactions = MongoTransactions(database)
+    uploads = MongoUploads(database, timedelta(hours=settings.upload_retention_hours))
+    pricing = Pricing(
+        cost_per_minute=settings.cost_per_minute,
+        credits_per_minute=settings.credits_per_minute,
+        billing_increment_seconds=settings.billing_increment_seconds,
+    )
+    try:
+        yield Container(
+            settings=settings,
+            clock=clock,
+            database=database,
+            accounts=AccountService(accounts, batches, jobs, transactions, clock, pricing),
+            batches=BatchService(batches, jobs, transactions, clock),
+            batch_creation=BatchCreation(accounts, batches, jobs, uploads, clock),
+            uploads=UploadService(accounts, uploads, SpreadsheetFiles(), clock),
+            jobs=JobService(batches, jobs, clock),
+        )
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_call_work(container: Container, control: WorkerControl) -> AsyncIterator[CallWork]:
+    """What a worker process does with jobs, wired to this container's database and to Retell."""
+    settings, clock, database = container.settings, container.clock, container.database
+    accounts, batches, jobs = MongoAccounts(database), MongoBatches(database), MongoJobs(database)
+    queue, transactions = MongoJobQueue(database), MongoTransactions(database)
+    tuning = CallTuning(
+        poll=timedelta(seconds=settings.call_poll_seconds),
+        details_grace=timedelta(seconds=settings.call_details_grace_seconds),
+        provider_retry=timedelta(seconds=settings.provider_retry_seconds),
+        balance_recheck=timedelta(seconds=settings.balance_recheck_seconds),
+    )
+    provider = RetellClient(
+        settings.retell_base_url,
+        settings.retell_api_key.get_secret_value(),
+        create_timeout=settings.retell_create_timeout_seconds,
+        read_timeout=settings.retell_read_timeout_seconds,
+        max_connections=settings.worker_concurrency,
+    )
+    defaults = CallDefaults(agent_id=settings.retell_agent_id, from_number=settings.retell_from_number)
+    hold = ProviderHold(clock)
+    settling = Settling(accounts, batches, queue, transactions, clock, tuning)
+    try:
+        yield CallWork(
+            queue=queue,
+            control=control,
+            claiming=Claiming(accounts, batches, jobs, queue, control, hold, clock),
+            dialing=Dialing(accounts, batches, queue, provider, settling, control, hold, clock, tuning, defaults),
+            verifying=Verifying(accounts, batches, queue, provider, settling, control, clock, tuning),
+            following=CallFollowing(queue, provider, settling, control, clock, tuning),
+            settling=settling,
+            rescuing=Rescuing(accounts, batches, queue, control, clock),
+        )
+    finally:
+        await provider.aclose()

@@ -1,0 +1,110 @@
+"""Settings: the only reader of the environment (and of a `.env` file). `.env.example` lists every one of them."""
+
+import os
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """Every value can be set by an environment variable of the same name in capitals."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    # MongoDB -------------------------------------------------------------------------------------------------------
+    mongodb_uri: SecretStr
+    """A replica set (one node is enough), MongoDB 6 or newer. A standalone server is refused."""
+    mongodb_database: str = Field(default="cadencia", min_length=1, max_length=60)
+    mongodb_pool_size: int = Field(default=32, ge=4, le=500)
+    """Connections a process; no more operations than this run at once."""
+    mongodb_timeout_seconds: Seconds = 5
+    """How long to look for a primary before saying that MongoDB is away."""
+
+    # Retell --------------------------------------------------------------------------------------------------------
+    retell_base_url: str = "https://api.retellai.com"
+    retell_api_key: SecretStr = SecretStr("")
+    retell_agent_id: str = ""
+    """Empty: the agent that is bound to the from-number at Retell."""
+    retell_from_number: str = ""
+    retell_create_timeout_seconds: Seconds = 30
+    """How long to wait for the answer to a create; after that the call counts as perhaps placed."""
+    retell_read_timeout_seconds: Seconds = 15
+
+    # Prices of accounts that do not have their own ------------------------------------------------------------------
+    cost_per_minute: Decimal = Field(default=Decimal("0.15"), ge=0)
+    credits_per_minute: Decimal = Field(default=Decimal("1"), gt=0)
+    billing_increment_seconds: int = Field(default=1, ge=1, le=60)
+
+    # Worker --------------------------------------------------------------------------------------------------------
+    worker_concurrency: int = Field(default=200, ge=1, le=2000)
+    """Calls that one worker process handles at once."""
+    worker_poll_seconds: Seconds = 1
+    """How often an idle worker looks for due jobs (with ±20 % jitter)."""
+    worker_lease_seconds: Seconds = 60
+    worker_heartbeat_seconds: Seconds = 15
+    worker_shutdown_seconds: Seconds = 45
+    """How long a stopping worker waits for requests under way; live calls are handed over, not waited for."""
+    call_poll_seconds: Seconds = 5
+    """How often a call in progress is looked up at Retell (with ±20 % jitter)."""
+    call_details_grace_seconds: Seconds = 10
+    """How long to wait, after a call's end, for its cost and analysis before settling without them."""
+    provider_retry_seconds: Seconds = 60
+    """First delay before a job is dialed again after trouble at the provider; doubles up to an hour."""
+    balance_recheck_seconds: Seconds = 300
+
+    # API -----------------------------------------------------------------------------------------------------------
+    max_upload_megabytes: int = Field(default=50, ge=1, le=50)
+    upload_retention_hours: int = Field(default=24, ge=1)
+    """How long a previewed file can be turned into a batch."""
+    cors_origins: list[str] = []
+
+    # Logs ----------------------------------------------------------------------------------------------------------
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("retell_base_url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be an http:// or https:// address")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _leases_outlive_heartbeats(self) -> Self:
+        if self.worker_lease_seconds < 3 * self.worker_heartbeat_seconds:
+            raise ValueError("WORKER_LEASE_SECONDS must be at least three times WORKER_HEARTBEAT_SECONDS")
+        return self
+
+    @property
+    def may_dial(self) -> bool:
+        """Whether the worker has what a call needs besides an account's own settings."""
+        return bool(self.retell_api_key.get_secret_value())
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises SettingsError listing everything that is wrong or missing, never a value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = "\n".join(f"  {_name(problem)}: {problem['msg']}" for problem in error.errors())
+        raise SettingsError(f"The settings are not complete (see .env.example):\n{problems}") from None
+
+
+class SettingsError(Exception):
+    """The environment does not make valid settings; the text names each variable and what is wrong with it."""
+
+
+def _name(problem: ErrorDetails) -> str:
+    return ".".join(str(part) for part in problem["loc"]).upper() or "SETTINGS"
+
+
+def inherited_environment() -> dict[str, str]:
+    """This process's environment, for starting child processes."""
+    return dict(os.environ)

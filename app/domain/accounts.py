@@ -1,0 +1,79 @@
+"""A customer: plan, limits, prices and what is left of the money."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.domain.money import Plan, Pricing, Unit
+
+
+class AccountStatus(StrEnum):
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    """No call is placed; calls in progress end by themselves."""
+
+
+class Features(BaseModel):
+    """What the customer has booked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_concurrent_calls: int = Field(default=5, ge=1, le=50)
+    voice_cloning: bool = False
+    advanced_analytics: bool = False
+    custom_integration: bool = False
+    priority_support: bool = False
+
+
+class Funds(BaseModel):
+    """Money of an account. `free` is what may still be reserved: purchased - used - reserved, in the plan's unit.
+
+    It is kept beside its parts so that reserving is one conditional update on one document.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    credits_purchased: Decimal = Decimal(0)
+    credits_used: Decimal = Decimal(0)
+    minutes_purchased: Decimal = Decimal(0)
+    minutes_used: Decimal = Decimal(0)
+    total_spent: Decimal = Decimal(0)
+    free: Decimal = Decimal(0)
+
+    @property
+    def credits_available(self) -> Decimal:
+        return self.credits_purchased - self.credits_used
+
+    @property
+    def minutes_available(self) -> Decimal:
+        return self.minutes_purchased - self.minutes_used
+
+    def available(self, plan: Plan) -> Decimal:
+        """What is left in the unit that `plan` pays with, reservations included."""
+        return self.credits_available if plan.unit is Unit.CREDITS else self.minutes_available
+
+
+class Account(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    account_id: str
+    account_name: str
+    contact_name: str
+    contact_email: str
+    contact_phone: str | None = None
+    plan_type: Plan
+    status: AccountStatus = AccountStatus.ACTIVE
+    suspension_reason: str | None = None
+    features: Features = Features()
+    timezone: str
+    country: str | None = None
+    pricing: Pricing
+    funds: Funds
+    reservations: dict[str, Decimal] = {}
+    """What each attempt in progress may cost at worst, by attempt id, in the plan's unit."""
+    retell_agent_id: str | None = None
+    retell_from_number: str | None = None
+    created_at: datetime
+    updated_at: datetime

@@ -1,0 +1,155 @@
+"""A batch: one campaign, its rules, and where it is in its life."""
+
+from datetime import datetime, time
+from enum import IntEnum, StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.domain.calling_hours import CallingHours
+from app.domain.messages import Message
+
+RING_SECONDS = (5, 300)
+"""Bounds of `ring_timeout`: Retell's `ring_duration_ms` is 5,000 to 300,000 (retell.md §2.2)."""
+CALL_SECONDS = (60, 7200)
+"""Bounds of `max_call_duration`: Retell's `max_call_duration_ms` is 60,000 to 7,200,000 (retell.md §2.2)."""
+
+
+class BatchStatus(StrEnum):
+    """Who moves a batch out of each status, and what a crash leaves."""
+
+    IMPORTING = "importing"
+    """Contacts are being written. The importer moves it on; if it dies, a worker undoes the import after its lease."""
+    DRAFT = "draft"
+    """It has no contacts yet. Adding some starts it."""
+    SCHEDULED = "scheduled"
+    """Waits for `scheduled_at`. Any worker starts it then."""
+    RUNNING = "running"
+    """Workers claim its jobs inside its hours. The worker that finds none left completes it."""
+    PAUSED = "paused"
+    """Nothing is claimed. An operator resumes it; `pause_reason` says why if the system paused it."""
+    COMPLETED = "completed"
+    """Every job is final. Only an operator's retry of a job opens it again."""
+    CANCELLED = "cancelled"
+    """For good. Workers cancel what is still pending; calls in progress end by themselves."""
+
+    @property
+    def is_active(self) -> bool:
+        return self in {BatchStatus.SCHEDULED, BatchStatus.RUNNING, BatchStatus.IMPORTING, BatchStatus.DRAFT}
+
+
+class ScheduleType(StrEnum):
+    IMMEDIATE = "immediate"
+    SCHEDULED = "scheduled"
+    RECURRING = "recurring"
+
+
+class Priority(IntEnum):
+    LOW = 1
+    NORMAL = 2
+    HIGH = 3
+    URGENT = 4
+
+
+class VoiceSettings(BaseModel):
+    """How the agent sounds. `voice_id` "default" keeps the agent's own voice."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    voice_id: str = Field(default="default", min_length=1, max_length=200)
+    speed: float = Field(default=1.0, ge=0.5, le=2.0)
+    pitch: float = Field(default=0, ge=-10, le=10)
+    volume: float = Field(default=1.0, ge=0.5, le=2.0)
+    language: str = Field(default="es-CL", min_length=2, max_length=20)
+
+
+class CallSettings(BaseModel):
+    """When and how often a batch calls. Seconds, except `retry_delay_hours`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    max_call_duration: int = Field(default=300, ge=CALL_SECONDS[0], le=CALL_SECONDS[1])
+    ring_timeout: int = Field(default=30, ge=RING_SECONDS[0], le=RING_SECONDS[1])
+    max_attempts: int = Field(default=3, ge=1, le=20)
+    retry_delay_hours: float = Field(default=24, gt=0, le=24 * 90, allow_inf_nan=False)
+    hours: CallingHours = CallingHours(
+        start=time(9), end=time(18), days_of_week=frozenset({1, 2, 3, 4, 5}), timezone="America/Santiago"
+    )
+
+
+class Block(BaseModel):
+    """Why a running batch is not calling just now, and when it looks again by itself."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: Message
+    since: datetime
+    until: datetime
+
+
+class Progress(BaseModel):
+    """Counts of a batch's jobs by what they are."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pending: int = 0
+    in_progress: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.pending + self.in_progress + self.completed + self.failed + self.cancelled
+
+    @property
+    def finished(self) -> int:
+        return self.completed + self.failed + self.cancelled
+
+
+class Batch(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    batch_id: str
+    account_id: str
+    name: str
+    description: str | None = None
+    script_content: str = ""
+    voice_settings: VoiceSettings = VoiceSettings()
+    call_settings: CallSettings = CallSettings()
+    schedule_type: ScheduleType = ScheduleType.IMMEDIATE
+    scheduled_at: datetime | None = None
+    priority: Priority = Priority.NORMAL
+    status: BatchStatus
+    total_jobs: int = 0
+    """How many contacts it has; all of them final means that the batch is complete."""
+    pause_reason: Message | None = None
+    block: Block | None = None
+    retell_agent_id: str | None = None
+    retell_from_number: str | None = None
+    idempotency_key: str | None = None
+    request_digest: str | None = None
+    """SHA-256 of the create request, so that the same key with another body is told apart."""
+    import_expires_at: datetime | None = None
+    wake_at: datetime | None = None
+    """No worker need look at the batch before this instant; None: never by itself."""
+    revision: int = 0
+    """Raised by whatever may make work due, so that a worker's sleep decided on older facts does not stick."""
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def is_active(self) -> bool:
+        return self.status.is_active
+
+
+class LogEntry(BaseModel):
+    """One line of a batch's log."""
+
+    model_config = ConfigDict(frozen=True)
+
+    timestamp: datetime
+    event: str
+    message: Message
+    user: str

@@ -1,0 +1,204 @@
+"""When a contact may be called: wall-clock windows in an IANA time zone.
+
+An instant is allowed if **the wall clock of the called person, at that instant,** shows an allowed time of an
+allowed day. Nothing else is asked, so the nights when the clock changes need no rule of their own:
+
+* A missing hour: a window that opens inside it (02:30, when 02:00 is 03:00) opens at the jump, if it is
+  still open by then. A window that lies wholly inside it does not occur that day. A day that begins inside it
+  (Santiago in September: 00:00 is 01:00) begins at the jump.
+* An hour that comes twice: both are allowed or neither. A window that ends inside it therefore ends, and
+  opens again when the clock is put back. Nobody is ever called while their clock shows a forbidden time.
+
+Windows are half-open: `start` is in and `end` is not. An `end` before `start` crosses midnight and belongs to
+the day it starts on; equal means the whole calendar day. Holidays are decided elsewhere.
+"""
+
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+_DAY = timedelta(days=1)
+
+# A window comes at least once a week, unless a clock change swallows it: then it comes the week after.
+_HORIZON = timedelta(days=15)
+
+# No zone of tzdata changes its clock twice within 167 hours since 1970: looking once a day misses no change.
+_LOOK_EVERY = _DAY
+
+
+class CallingHours(BaseModel):
+    """One daily window on some days of the week; immutable and hashable.
+
+    `start` and `end` are wall-clock `HH:MM` in `timezone` (an IANA name). `days_of_week`: 0 is Sunday, 1
+    Monday … 6 Saturday; 7 is taken for Sunday and kept as 0.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    start: time
+    end: time
+    days_of_week: Annotated[
+        frozenset[Annotated[int, Field(strict=True, ge=0, le=7)]],
+        Field(min_length=1),
+    ]
+    timezone: str
+
+    @field_validator("start", "end")
+    @classmethod
+    def _whole_minutes(cls, value: time) -> time:
+        if value.tzinfo is not None or value.second or value.microsecond:
+            raise ValueError("must be a wall-clock time HH:MM, without seconds or offset")
+        return value
+
+    @field_validator("days_of_week")
+    @classmethod
+    def _sunday_is_zero(cls, value: frozenset[int]) -> frozenset[int]:
+        return frozenset(day % 7 for day in value)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if not is_time_zone(value):
+            raise ValueError(f"{value!r} is not an IANA time zone, such as America/Santiago")
+        return value
+
+
+def is_time_zone(name: str) -> bool:
+    """Whether `name` is an IANA time zone."""
+    return name in _zone_names()
+
+
+@cache
+def _zone_names() -> frozenset[str]:
+    """The names of IANA, the same on every machine.
+
+    ZoneInfo would also open "localtime", "right/…" (27 leap seconds off) and whatever else the system has.
+    """
+    names = files("tzdata").joinpath("zones").read_text("utf-8").split()
+    return frozenset(names) - {"Factory"}  # IANA's name for "not set"
+
+
+def is_allowed(at: datetime, hours: CallingHours) -> bool:
+    """Whether a call may be placed at the instant `at`. Raises ValueError if `at` is naive."""
+    moment = _Moment.of(at, hours)
+    return _day_of_window(moment.wall, hours) is not None
+
+
+def next_allowed_at(now: datetime, hours: CallingHours) -> datetime | None:
+    """The first allowed instant that is not before `now`, in UTC: `now` itself if it is allowed.
+
+    None if there is none within 15 days, which no zone and no hours are known to cause.
+    Raises ValueError if `now` is naive.
+    """
+    moment = _Moment.of(now, hours)
+    deadline = moment.instant + _HORIZON
+    while moment.instant < deadline:
+        if _day_of_window(moment.wall, hours) is not None:
+            return moment.instant
+        opening = moment.instant + (_next_opening(moment.wall, hours) - moment.wall)
+        change = moment.next_clock_change(until=opening)
+        # Past a change the wall clock shows something else, so the question is asked again from there.
+        moment = _Moment(change or opening, moment.zone)
+    return None
+
+
+def window_closes_at(at: datetime, hours: CallingHours) -> datetime | None:
+    """The first instant after `at`, in UTC, not in the window that `at` is in; None if `at` is not allowed.
+
+    That instant is not allowed, unless the window of the next day begins there (whole days in a row). Raises
+    ValueError if `at` is naive.
+    """
+    moment = _Moment.of(at, hours)
+    day = _day_of_window(moment.wall, hours)
+    if day is None:
+        return None
+    while _day_of_window(moment.wall, hours) == day:
+        _, end = _bounds(day, hours)
+        close = moment.instant + (end - moment.wall)
+        change = moment.next_clock_change(until=close)
+        if change is None:
+            return close
+        moment = _Moment(change, moment.zone)
+    return moment.instant
+
+
+class _Moment:
+    """An instant, and what the wall clock of a zone shows then (naive: to compare with other wall times)."""
+
+    __slots__ = ("instant", "offset", "wall", "zone")
+
+    def __init__(self, instant: datetime, zone: ZoneInfo) -> None:
+        self.instant = instant
+        self.zone = zone
+        self.offset = _offset(instant, zone)
+        self.wall = instant.replace(tzinfo=None) + self.offset
+
+    @classmethod
+    def of(cls, at: datetime, hours: CallingHours) -> Self:
+        if at.utcoffset() is None:
+            raise ValueError("a naive datetime names no instant; pass an aware one")
+        return cls(at.astimezone(UTC), ZoneInfo(hours.timezone))
+
+    def next_clock_change(self, until: datetime) -> datetime | None:
+        """The first instant in (self, until] from which the zone has another offset; None if it stays."""
+        before = self.instant
+        while before < until:
+            after = min(before + _LOOK_EVERY, until)
+            if _offset(after, self.zone) != self.offset:
+                return self._bisect(before, after)
+            before = after
+        return None
+
+    def _bisect(self, before: datetime, after: datetime) -> datetime:
+        # Clocks change at whole seconds, so the offset of an instant is that of the second it lies in.
+        low, high = before.replace(microsecond=0), after.replace(microsecond=0)
+        while (seconds := (high - low) // timedelta(seconds=1)) > 1:
+            middle = low + timedelta(seconds=seconds // 2)
+            if _offset(middle, self.zone) == self.offset:
+                low = middle
+            else:
+                high = middle
+        return high
+
+
+def _offset(instant: datetime, zone: ZoneInfo) -> timedelta:
+    offset = instant.astimezone(zone).utcoffset()
+    assert offset is not None  # noqa: S101  a ZoneInfo always knows the offset of an instant
+    return offset
+
+
+def _weekday(day: date) -> int:
+    """0 is Sunday … 6 Saturday, as `days_of_week` counts."""
+    return day.isoweekday() % 7
+
+
+def _day_of_window(wall: datetime, hours: CallingHours) -> date | None:
+    """The date on which the window that shows `wall` starts; None if `wall` is in no window."""
+    for day in (wall.date(), wall.date() - _DAY):
+        start, end = _bounds(day, hours)
+        if start <= wall < end and _weekday(day) in hours.days_of_week:
+            return day
+    return None
+
+
+def _bounds(day: date, hours: CallingHours) -> tuple[datetime, datetime]:
+    """Start and end, on the wall clock, of the window that starts on `day`."""
+    if hours.start == hours.end:
+        midnight = datetime.combine(day, time.min)
+        return midnight, midnight + _DAY
+    end_day = day if hours.start < hours.end else day + _DAY
+    return datetime.combine(day, hours.start), datetime.combine(end_day, hours.end)
+
+
+def _next_opening(wall: datetime, hours: CallingHours) -> datetime:
+    """The first start of a window after `wall`, as if the clock never changed; seven days on at most."""
+    starts = (
+        _bounds(day, hours)[0]
+        for day in (wall.date() + n * _DAY for n in range(8))
+        if _weekday(day) in hours.days_of_week
+    )
+    return next(start for start in starts if start > wall)

@@ -1,0 +1,362 @@
+"""From a table's rows to contacts, with what is wrong in each row by the number the spreadsheet shows.
+
+A row is a contact if it has one possible telephone; everything else about it may be missing or odd and is then a
+warning. Contacts that share a number with an earlier row are kept and reported: the caller decides.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, NamedTuple
+
+from app.domain.column_mapping import ColumnMapping, MappedColumn, find_header, looks_like_phone, map_columns
+from app.domain.contacts import MAX_PHONES, Contact, ContactRow
+from app.domain.errors import FieldError, SpreadsheetRejected
+from app.domain.messages import Message
+from app.domain.phone_numbers import PhoneNumber, normalise_phone, region_of_country, split_phones
+from app.domain.tables import (
+    MAX_CELL_CHARS,
+    MAX_HEADER_CHARS,
+    MAX_ROWS,
+    Cell,
+    Row,
+    Table,
+    cell_text,
+    column_letters,
+    is_blank,
+)
+
+_SAMPLE_VALUES = 200
+_SHOWN_CHARS = 40
+
+_NAME_PARTS = ("first_name", "middle_name", "last_name", "second_last_name")
+
+# Variables that every call has anyway: a column of that name needs no custom field to be spoken.
+_ALWAYS_VARIABLES = frozenset({"nombre", "name", "email", "correo"})
+
+_EMAIL = re.compile(r"[^\s@<>()\[\],;:\"\\]{1,64}@(?:[^\W_](?:[\w-]{0,62})\.){1,8}[^\W\d_]{2,24}")
+_EMAIL_SEPARATORS = re.compile(r"[\s,;|/<>]+")
+
+
+class RowIssues(NamedTuple):
+    """What is wrong with one row; `loc` of each issue is the column's key."""
+
+    row_number: int
+    issues: list[FieldError]
+
+
+class Duplicate(NamedTuple):
+    """`phone` (E.164) of this row was first seen in `first_row_number`."""
+
+    row_number: int
+    first_row_number: int
+    phone: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactImport:
+    """A list as it was understood. `country` is where numbers without a country code were taken to be from.
+
+    `total_rows` = contacts + row errors; rows that are entirely blank are not counted.
+    """
+
+    contacts: list[ContactRow]
+    row_errors: list[RowIssues]
+    row_warnings: list[RowIssues]
+    duplicates: list[Duplicate]
+    mapping: ColumnMapping
+    total_rows: int
+    country: str | None
+    sheet: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The columns by what they are read for."""
+
+    phones: list[MappedColumn]
+    names: list[MappedColumn]
+    email: MappedColumn | None
+    country: MappedColumn | None
+    area_code: MappedColumn | None
+    national_id: MappedColumn | None
+    custom: list[MappedColumn]
+    all: tuple[MappedColumn, ...]
+
+
+@dataclass(slots=True)
+class _RowReport:
+    """What is found out about the row being read."""
+
+    errors: list[FieldError] = field(default_factory=list)
+    warnings: list[FieldError] = field(default_factory=list)
+
+    def error(self, column: MappedColumn, code: str, **params: Any) -> None:
+        self.errors.append(FieldError.of((column.key,), code, **params))
+
+    def warn(self, column: MappedColumn, code: str, **params: Any) -> None:
+        self.warnings.append(FieldError.of((column.key,), code, **params))
+
+
+def import_contacts(table: Table, *, country: str | None) -> ContactImport:
+    """The contacts of `table`. `country` (ISO 3166) is where numbers without a country code are from; a "país"
+    column of the list goes before it.
+
+    Raises SpreadsheetRejected if there is no header (`no_header`), no telephone column (`no_phone_column`) or
+    nothing in it (`phone_column_empty`), no row (`no_rows`), too many (`too_many_rows`) or a header that is a
+    paragraph (`header_too_long`).
+    """
+    mapping, data = _understand(table)
+    layout = _layout(mapping)
+    contacts: list[ContactRow] = []
+    errors: list[RowIssues] = []
+    warnings: list[RowIssues] = []
+    for row in data:
+        report = _RowReport()
+        contact = _contact(row, layout, country, report)
+        if contact is None:
+            errors.append(RowIssues(row.number, report.errors))
+        else:
+            contacts.append(ContactRow(row.number, contact))
+        if report.warnings:
+            warnings.append(RowIssues(row.number, report.warnings))
+    return ContactImport(
+        contacts=contacts,
+        row_errors=errors,
+        row_warnings=warnings,
+        duplicates=list(_duplicates(contacts)),
+        mapping=mapping,
+        total_rows=len(data),
+        country=country,
+        sheet=table.sheet,
+    )
+
+
+def is_email(text: str) -> bool:
+    """Whether `text` is one e-mail address, as far as its form tells."""
+    return _EMAIL.fullmatch(text) is not None
+
+
+# --- The sheet
+
+
+def _understand(table: Table) -> tuple[ColumnMapping, Sequence[Row]]:
+    """The columns' meaning and the rows below the header."""
+    position = find_header(table.rows)
+    if position is None:
+        raise _no_header(table.rows)
+    header, data = table.rows[position], table.rows[position + 1 :]
+    if len(data) > MAX_ROWS:
+        raise SpreadsheetRejected("too_many_rows", limit=MAX_ROWS)
+    mapping = map_columns(_headers(header, data), header.number, lambda index: _samples(data, index))
+    if not mapping.phones:
+        raise _no_phone_column(column.header for column in mapping.columns)
+    if not data:
+        raise SpreadsheetRejected("no_rows")
+    return _with_empty_columns(mapping, data), data
+
+
+def _no_header(rows: Sequence[Row]) -> SpreadsheetRejected:
+    if not rows:
+        return SpreadsheetRejected("file_empty")
+    first = next((row for row in rows if len(row.cells) > 1), rows[0])
+    texts = [text for cell in first.cells if (text := cell_text(cell))]
+    if any(looks_like_phone(text) for text in texts):
+        return SpreadsheetRejected("no_header", row=first.number)
+    return _no_phone_column(texts)
+
+
+def _no_phone_column(headers: Iterable[str]) -> SpreadsheetRejected:
+    return SpreadsheetRejected("no_phone_column", headers=", ".join(_shown(header) for header in headers))
+
+
+def _headers(header: Row, data: Sequence[Row]) -> list[str]:
+    """One text a column; "Columna 5" if only values are there, "" for a column without either."""
+    texts = [_one_line(cell_text(cell)) for cell in header.cells]
+    for index, text in enumerate(texts):
+        if len(text) > MAX_HEADER_CHARS:
+            raise SpreadsheetRejected("header_too_long", column=column_letters(index), limit=MAX_HEADER_CHARS)
+    width = max((len(row.cells) for row in data), default=0)
+    texts += [""] * (width - len(texts))
+    return [text or _stand_in(data, index) for index, text in enumerate(texts)]
+
+
+def _stand_in(data: Sequence[Row], index: int) -> str:
+    return "" if _is_empty(data, index) else f"Columna {index + 1}"
+
+
+def _is_empty(data: Sequence[Row], index: int) -> bool:
+    return all(len(row.cells) <= index or is_blank(row.cells[index]) for row in data)
+
+
+def _samples(data: Sequence[Row], index: int) -> Iterator[str]:
+    texts = (cell_text(row.cells[index]) for row in data if len(row.cells) > index)
+    return islice(filter(None, texts), _SAMPLE_VALUES)
+
+
+def _with_empty_columns(mapping: ColumnMapping, data: Sequence[Row]) -> ColumnMapping:
+    """Tell of columns without a value. Calamine reads a formula that was never calculated as blank."""
+    empty = [column for column in mapping.columns if _is_empty(data, column.index)]
+    if all(phone in empty for phone in mapping.phones):
+        raise SpreadsheetRejected("phone_column_empty", headers=", ".join(c.header for c in mapping.phones))
+    told = [Message(code="column_empty", params={"header": column.header}) for column in empty]
+    return mapping.model_copy(update={"warnings": (*mapping.warnings, *told)})
+
+
+def _layout(mapping: ColumnMapping) -> _Layout:
+    name = mapping.first("name")
+    parts = [column for target in _NAME_PARTS if (column := mapping.first(target))]
+    return _Layout(
+        phones=mapping.phones,
+        names=[name] if name else parts,
+        email=mapping.first("email"),
+        country=mapping.first("country"),
+        area_code=mapping.first("area_code"),
+        national_id=next((column for column in mapping.columns if column.national_id), None),
+        custom=[column for column in mapping.columns if _is_spoken_by_its_column(column)],
+        all=mapping.columns,
+    )
+
+
+def _is_spoken_by_its_column(column: MappedColumn) -> bool:
+    """Whether a script's {{key}} needs the value as a custom field."""
+    if column.target.startswith("phone_"):
+        return False
+    return column.target not in ("name", "email") or column.key not in _ALWAYS_VARIABLES
+
+
+# --- One row
+
+
+def _contact(row: Row, layout: _Layout, country: str | None, report: _RowReport) -> Contact | None:
+    """The row as a contact, or None and at least one error in `report`."""
+    texts = _texts(row.cells, layout, report)
+    region = _region(texts, layout, country, report)
+    custom = {column.key: _one_line(texts[column.index]) for column in layout.custom if texts[column.index]}
+    phones = _phones(texts, layout, region, custom, report)
+    if report.errors:
+        return None
+    email = _email(texts, layout, custom, report)
+    name = " ".join(_one_line(texts[column.index]) for column in layout.names if texts[column.index])
+    if not name:
+        report.warn(layout.names[0] if layout.names else layout.phones[0], "name_missing")
+    national_id = _one_line(texts[layout.national_id.index]) if layout.national_id else ""
+    return Contact(name=name, phones=phones, email=email, dni=national_id or None, custom_fields=custom)
+
+
+def _texts(cells: Sequence[Cell], layout: _Layout, report: _RowReport) -> dict[int, str]:
+    """Each column's value by its index; "" where the row is shorter."""
+    width = len(cells)
+    texts = {}
+    for column in layout.all:
+        text = cell_text(cells[column.index]) if column.index < width else ""
+        if len(text) > MAX_CELL_CHARS:
+            report.error(column, "cell_too_long", header=column.header, limit=MAX_CELL_CHARS)
+            text = ""
+        texts[column.index] = text
+    return texts
+
+
+def _region(texts: dict[int, str], layout: _Layout, country: str | None, report: _RowReport) -> str | None:
+    if layout.country is None or not texts[layout.country.index]:
+        return country
+    written = texts[layout.country.index]
+    region = region_of_country(written)
+    if region is None:
+        report.warn(layout.country, "country_unknown", value=_shown(written))
+    return region or country
+
+
+def _phones(
+    texts: dict[int, str],
+    layout: _Layout,
+    region: str | None,
+    custom: dict[str, str],
+    report: _RowReport,
+) -> list[str]:
+    """The row's numbers, each once, in order. What is wrong with one is an error only if none is good."""
+    phones: list[str] = []
+    bad: list[FieldError] = []
+    area_code = texts[layout.area_code.index] if layout.area_code else ""
+    for column in layout.phones:
+        for raw in split_phones(texts[column.index]):
+            found = _normalise(raw, region, area_code, mobile=column.mobile)
+            if found.e164 is None:
+                bad.extend(_bad_phone(column, raw, found))
+            elif found.e164 not in phones:
+                if len(phones) == MAX_PHONES:
+                    report.error(column, "too_many_phones", limit=MAX_PHONES)
+                    return phones
+                phones.append(found.e164)
+                _note(found, raw, column, custom, report)
+    (report.warnings if phones else report.errors).extend(bad)
+    if not phones and not bad:
+        _no_phone(texts, layout, report)
+    return phones
+
+
+def _normalise(raw: str, region: str | None, area_code: str, *, mobile: bool) -> PhoneNumber:
+    found = normalise_phone(raw, region, mobile_hint=mobile)
+    if area_code and found.error in ("phone_too_short", "phone_needs_area_code"):
+        with_area = normalise_phone(f"{area_code} {raw}", region, mobile_hint=mobile)
+        return with_area if with_area.e164 else found
+    return found
+
+
+def _bad_phone(column: MappedColumn, raw: str, found: PhoneNumber) -> list[FieldError]:
+    """Nothing for a blank such as "s/n"."""
+    return [FieldError.of((column.key,), found.error, value=_shown(raw))] if found.error else []
+
+
+def _note(found: PhoneNumber, raw: str, column: MappedColumn, custom: dict[str, str], report: _RowReport) -> None:
+    for code in found.warnings:
+        report.warn(column, code, value=_shown(raw), e164=found.e164)
+    if found.extension:
+        custom.setdefault(f"{column.key}_extension", found.extension)
+
+
+def _no_phone(texts: dict[int, str], layout: _Layout, report: _RowReport) -> None:
+    for column in layout.phones:
+        if texts[column.index]:
+            report.error(column, "phone_not_a_number", value=_shown(texts[column.index]))
+            return
+    if not report.errors:
+        report.error(layout.phones[0], "phone_missing")
+
+
+def _email(texts: dict[int, str], layout: _Layout, custom: dict[str, str], report: _RowReport) -> str | None:
+    """The first address in the cell. A text that is none stays as a custom field, with a warning."""
+    if layout.email is None or not texts[layout.email.index]:
+        return None
+    written = texts[layout.email.index]
+    if is_email(written):
+        return written
+    for piece in _EMAIL_SEPARATORS.split(written):
+        address = piece.removeprefix("mailto:")
+        if is_email(address):
+            return address
+    custom[layout.email.key] = _one_line(written)
+    report.warn(layout.email, "email_invalid", value=_shown(written))
+    return None
+
+
+def _duplicates(contacts: Iterable[ContactRow]) -> Iterator[Duplicate]:
+    """One for each later contact that shares a number with an earlier one."""
+    first_rows: dict[str, int] = {}
+    for row_number, contact in contacts:
+        known = next((phone for phone in contact.phones if phone in first_rows), None)
+        if known:
+            yield Duplicate(row_number, first_rows[known], known)
+        for phone in contact.phones:
+            first_rows.setdefault(phone, row_number)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()) if "\n" in text or "\t" in text else text
+
+
+def _shown(text: str) -> str:
+    """A value short enough for a message."""
+    text = _one_line(text)
+    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"

@@ -1,0 +1,202 @@
+"""A job: one contact of one batch, called until it is final. Its states, and which moves between them exist.
+
+design.md §5 is the table in words. `MOVES` is the same table for the code; the repository refuses any move that is not
+in it, and every move is a single-document update guarded by the expected state and the fence.
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from app.domain.calls import CallReport
+from app.domain.contacts import Contact
+from app.domain.messages import Message
+from app.domain.money import Charge
+from app.domain.outcomes import Disposition, Outcome
+
+
+class JobState(StrEnum):
+    """What each state means, who moves a job out of it, and what a crash leaves."""
+
+    PENDING = "pending"
+    """Waits for `due_at`; `waiting_for` says why. A worker's claim moves it on. A crash changes nothing."""
+    LEASED = "leased"
+    """A worker holds it and a slot of the account; nothing was sent. After a crash the rescue puts it back."""
+    DIALING = "dialing"
+    """The intent is stored; Retell may or may not have been asked. After a crash: `verifying`, never `pending`."""
+    IN_CALL = "in_call"
+    """Retell gave a call id. Polling ends it; after a crash any worker adopts it, for the call needs no process."""
+    VERIFYING = "verifying"
+    """We are finding out whether the phone rang. The rescue works on it until it knows or time is up."""
+    SETTLING = "settling"
+    """The outcome is stored; its effects are being written. After a crash the rescue writes them again, harmlessly."""
+    UNCERTAIN = "uncertain"
+    """Retell could not tell. It keeps its slot until the call must have ended; never redialed in this attempt."""
+    COMPLETED = "completed"
+    """Final: somebody was reached."""
+    FAILED = "failed"
+    """Final: `reason` says why nobody was."""
+    CANCELLED = "cancelled"
+    """Final: an operator did not want it any more."""
+
+    @property
+    def is_final(self) -> bool:
+        return self in FINAL
+
+    @property
+    def is_in_flight(self) -> bool:
+        return self in IN_FLIGHT
+
+
+FINAL = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
+PRIORITIES = (1, 0)
+"""Levels of `Job.priority`, highest first. Few, so that the claim's index can skip from one to the next."""
+OPERATOR_PRIORITY = 1
+
+IN_FLIGHT = frozenset(
+    {
+        JobState.LEASED,
+        JobState.DIALING,
+        JobState.IN_CALL,
+        JobState.VERIFYING,
+        JobState.SETTLING,
+        JobState.UNCERTAIN,
+    }
+)
+
+MOVES: dict[JobState, frozenset[JobState]] = {
+    JobState.PENDING: frozenset({JobState.LEASED, JobState.CANCELLED, JobState.FAILED}),
+    # Back to pending: refused by admission, stopped gracefully, or rescued. Final: attempts or phones used up.
+    JobState.LEASED: frozenset({JobState.PENDING, JobState.DIALING, JobState.FAILED, JobState.CANCELLED}),
+    # Back to pending only by the living holder that knows nothing was placed.
+    JobState.DIALING: frozenset({JobState.PENDING, JobState.IN_CALL, JobState.VERIFYING, JobState.SETTLING}),
+    JobState.VERIFYING: frozenset({JobState.PENDING, JobState.IN_CALL, JobState.UNCERTAIN, JobState.SETTLING}),
+    JobState.IN_CALL: frozenset({JobState.SETTLING, JobState.UNCERTAIN}),
+    JobState.UNCERTAIN: frozenset({JobState.IN_CALL, JobState.SETTLING}),
+    JobState.SETTLING: frozenset({JobState.PENDING, *FINAL}),
+    # Only an operator's retry.
+    JobState.FAILED: frozenset({JobState.PENDING}),
+    JobState.CANCELLED: frozenset({JobState.PENDING}),
+    JobState.COMPLETED: frozenset(),
+}
+
+
+class WaitingFor(StrEnum):
+    """Why a pending job is not being called."""
+
+    NEW = "new"
+    RETRY = "retry"
+    HOURS = "hours"
+    BALANCE = "balance"
+    PROVIDER = "provider"
+
+
+class Attempt(BaseModel):
+    """One try to reach one phone, from the stored intent on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    attempt_id: str
+    """Also Retell's idempotency key, the reservation's key and the ledger entry's id."""
+    number: int
+    """1 for the contact's first attempt."""
+    phone: str
+    phone_index: int
+    max_duration_seconds: int
+    """The call's own maximum: the batch's, or less where the money covered less."""
+    ring_seconds: int
+    reserved: Decimal
+    request_body: str
+    """The exact bytes sent to Retell, so that a resend under the same key is the same request."""
+    intent_at: datetime
+    placed_by: datetime | None = None
+    """The latest moment at which the call can have been placed, once nothing is sent any more."""
+    call_id: str | None = None
+
+    @property
+    def latest_end(self) -> datetime:
+        """When the call must have ended if it was placed as asked."""
+        return (self.placed_by or self.intent_at) + timedelta(seconds=self.ring_seconds + self.max_duration_seconds)
+
+
+class Settlement(BaseModel):
+    """What was decided at the end of an attempt; whoever settles, however often, settles this."""
+
+    model_config = ConfigDict(frozen=True)
+
+    outcome: Outcome
+    charge: Charge
+    decided_at: datetime
+    detail: str | None = None
+    """The provider's own words, where it refused."""
+
+
+class AttemptRecord(BaseModel):
+    """What is kept of an attempt once it is over."""
+
+    model_config = ConfigDict(frozen=True)
+
+    attempt_id: str
+    number: int
+    phone: str
+    call_id: str | None
+    disposition: Disposition
+    disconnection_reason: str | None
+    counted: bool
+    dialed_at: datetime
+    ended_at: datetime
+    duration_seconds: float
+    billed_seconds: int
+    cost: Decimal
+    provider_cost_cents: Decimal | None
+
+
+class Job(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    job_id: str
+    account_id: str
+    batch_id: str
+    row: int | None = None
+    """The spreadsheet's row number, or the 1-based place in the request's `contacts`."""
+    state: JobState
+    waiting_for: WaitingFor | None = None
+    reason: Message | None = None
+    """Why it waits, or why it ended as it did."""
+    priority: int = 0
+    due_at: datetime
+    fence: int = 0
+    slot: int | None = None
+    worker_id: str | None = None
+    lease_until: datetime | None = None
+    contact: Contact
+    next_phone_index: int = 0
+    retired_phones: list[str] = []
+    """Numbers that the network called invalid; never dialed again for this contact."""
+    attempts: int = 0
+    extra_attempts: int = 0
+    """Attempts granted by operators' retries, on top of the batch's `max_attempts`."""
+    provider_troubles: int = 0
+    """Ends in a row that were the provider's fault and did not count as attempts."""
+    attempt_id: str | None = None
+    """The attempt that the present claim may make; also the key of its reservation."""
+    attempt: Attempt | None = None
+    settlement: Settlement | None = None
+    report: CallReport | None = None
+    """The provider's last word on the last call."""
+    disposition: Disposition | None = None
+    history: list[AttemptRecord] = []
+    cancel_requested: bool = False
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    def max_attempts(self, allowed_by_batch: int) -> int:
+        return allowed_by_batch + self.extra_attempts
+
+    @property
+    def total_cost(self) -> Decimal:
+        return sum((record.cost for record in self.history), Decimal(0))

@@ -1,0 +1,151 @@
+"""What the end of a call means for its contact. Buckets after retell.md §10; the words after `Disposition` are ours.
+
+The list of Retell's reasons grows, so an unknown one is never an error: it is treated as an attempt that reached
+nobody.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from app.domain.calls import CallReport, CallStatus
+
+
+class Disposition(StrEnum):
+    ANSWERED = "answered"
+    OPTED_OUT = "opted_out"
+    """Answered, and asked not to be called again."""
+    VOICEMAIL = "voicemail"
+    SILENCE = "silence"
+    """Connected, but nobody said anything: a machine, or dead air."""
+    NO_ANSWER = "no_answer"
+    BUSY = "busy"
+    DECLINED = "declined"
+    FAILED = "failed"
+    INVALID_NUMBER = "invalid_number"
+    PROVIDER_TROUBLE = "provider_trouble"
+    STOPPED_BY_PROVIDER = "stopped_by_provider"
+    """Retell refuses to go on (payment, permission, spam): the batch pauses."""
+    UNKNOWN = "unknown"
+    """Retell could not tell, or said something we do not know."""
+
+
+class Effect(StrEnum):
+    """What follows for the job."""
+
+    FINISH = "finish"
+    RETRY = "retry"
+    RETRY_SOON = "retry_soon"
+    RETIRE_PHONE = "retire_phone"
+    STOP_BATCH = "stop_batch"
+
+
+class Outcome(BaseModel):
+    """`counted` says whether it used one of the contact's attempts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    disposition: Disposition
+    effect: Effect
+    counted: bool
+
+    @property
+    def success(self) -> bool:
+        return self.disposition is Disposition.ANSWERED
+
+
+HUMAN: Final = frozenset(
+    {
+        "user_hangup",
+        "agent_hangup",
+        "call_transfer",
+        "inactivity",
+        "max_duration_reached",
+        "transfer_bridged",
+        "transfer_cancelled",
+        "call_take_over",
+        "user_requested_callback",
+        "manual_stopped",
+    }
+)
+NOBODY: Final = {
+    "voicemail_reached": Disposition.VOICEMAIL,
+    "ivr_reached": Disposition.VOICEMAIL,
+    "dial_no_answer": Disposition.NO_ANSWER,
+    "dial_busy": Disposition.BUSY,
+    "user_declined": Disposition.DECLINED,
+    "dial_failed": Disposition.FAILED,
+}
+PROVIDER_TROUBLE: Final = frozenset(
+    {
+        "telephony_provider_unavailable",
+        "concurrency_limit_reached",
+        "registered_call_timeout",
+        "error_retell",
+        "error_unknown",
+        "error_asr",
+        "error_no_audio_received",
+        "error_llm_websocket_open",
+        "error_llm_websocket_lost_connection",
+        "error_llm_websocket_runtime",
+        "error_llm_websocket_corrupt_payload",
+    }
+)
+STOP_SET: Final = frozenset(
+    {
+        "no_valid_payment",
+        "credit_exhausted",
+        "budget_reached",
+        "scam_detected",
+        "telephony_provider_permission_denied",
+        # Retell marks these "pause and alert": going on burns every contact's attempts and the number's name.
+        "marked_as_spam",
+        "network_blocked",
+        "sip_routing_error",
+    }
+)
+
+SHORTEST_CONVERSATION_SECONDS = 3
+"""Without a transcript, a connection shorter than this is taken for silence."""
+
+UNKNOWN_OUTCOME = Outcome(disposition=Disposition.UNKNOWN, effect=Effect.RETRY, counted=True)
+
+
+def outcome_of(report: CallReport) -> Outcome:
+    """Classify a call that is over. Pure; the report need not be complete."""
+    reason = report.disconnection_reason or ""
+    if reason == "user_requested_dnc":
+        return Outcome(disposition=Disposition.OPTED_OUT, effect=Effect.FINISH, counted=True)
+    if reason == "invalid_destination":
+        return Outcome(disposition=Disposition.INVALID_NUMBER, effect=Effect.RETIRE_PHONE, counted=False)
+    if reason in STOP_SET:
+        return Outcome(disposition=Disposition.STOPPED_BY_PROVIDER, effect=Effect.STOP_BATCH, counted=False)
+    if reason in NOBODY:
+        return Outcome(disposition=NOBODY[reason], effect=Effect.RETRY, counted=True)
+    if reason in PROVIDER_TROUBLE:
+        return _trouble(report)
+    if reason in HUMAN and report.status is CallStatus.ENDED:
+        return _connected(report)
+    return UNKNOWN_OUTCOME
+
+
+def _connected(report: CallReport) -> Outcome:
+    """A "human" reason is not proof of a human (retell.md §10): look at what was heard."""
+    if report.in_voicemail:
+        return Outcome(disposition=Disposition.VOICEMAIL, effect=Effect.RETRY, counted=True)
+    heard = report.user_spoke
+    if heard is None:
+        heard = report.seconds >= SHORTEST_CONVERSATION_SECONDS
+    if not heard:
+        return Outcome(disposition=Disposition.SILENCE, effect=Effect.RETRY, counted=True)
+    return Outcome(disposition=Disposition.ANSWERED, effect=Effect.FINISH, counted=True)
+
+
+def _trouble(report: CallReport) -> Outcome:
+    """The platform failed, perhaps in the middle of a conversation; a phone that rang and was answered counts."""
+    if report.user_spoke:
+        return Outcome(disposition=Disposition.ANSWERED, effect=Effect.FINISH, counted=True)
+    if report.seconds > 0:
+        return Outcome(disposition=Disposition.PROVIDER_TROUBLE, effect=Effect.RETRY, counted=True)
+    return Outcome(disposition=Disposition.PROVIDER_TROUBLE, effect=Effect.RETRY_SOON, counted=False)

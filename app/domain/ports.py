@@ -1,0 +1,207 @@
+"""What the use cases need from outside: repositories (MongoDB) and the call provider (Retell).
+
+Every change of a job is guarded: the update matches only in the expected state and with the holder's `fence`, and
+answers the job as it is afterwards, or None: "no longer mine", upon which the caller stops, without hanging up.
+Every repository method raises DatabaseUnavailable when MongoDB is away.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Protocol
+
+from app.domain.accounts import Account
+from app.domain.batches import Batch, BatchStatus, Block, LogEntry
+from app.domain.calls import CallOrder, CallReport
+from app.domain.contact_import import ContactImport
+from app.domain.contacts import ContactRow
+from app.domain.jobs import Attempt, AttemptRecord, Job, JobState, Settlement, WaitingFor
+from app.domain.messages import Message
+from app.domain.money import Charge, Plan
+from app.domain.retry_policy import NextStep
+from app.domain.transactions import Transaction, Usage
+
+
+class Time(Protocol):
+    """Where the present comes from: app.clock.Clock, or a test's."""
+
+    def now(self) -> datetime: ...
+    def monotonic(self) -> float: ...
+
+
+class Accounts(Protocol):
+    async def insert(self, account: Account) -> bool:
+        """False if the id is taken."""
+
+    async def get(self, account_id: str) -> Account | None: ...
+    async def get_many(self, account_ids: Iterable[str]) -> dict[str, Account]: ...
+    async def page(self, *, limit: int, skip: int) -> tuple[list[Account], int]:
+        """Newest first, and how many there are in all."""
+
+    async def update(self, account_id: str, changes: dict[str, Any]) -> Account | None: ...
+
+    async def reserve(self, account_id: str, attempt_id: str, units: Decimal) -> bool:
+        """Take `units` out of what is free, under the attempt's id; False if they are not there. Repeatable."""
+
+    async def settle(self, account_id: str, attempt_id: str, plan: Plan, charge: Charge) -> bool:
+        """Swap the reservation for `charge`; False if it is gone, that is, settled already."""
+
+    async def release(self, account_id: str, attempt_id: str) -> bool:
+        """Give an unused reservation back; False if there is none."""
+
+    async def reserved(self) -> dict[str, list[str]]:
+        """The attempts for which accounts hold reservations."""
+
+    async def top_up(self, account_id: str, key: str, plan: Plan, units: Decimal) -> Account | None:
+        """Add bought units, once per `key`; None if the key was used before, or there is no such account."""
+
+
+class Transactions(Protocol):
+    async def add(self, transaction: Transaction) -> bool:
+        """False if its id is in the ledger already."""
+
+    async def get(self, transaction_id: str) -> Transaction | None: ...
+    async def page(self, account_id: str, *, limit: int, skip: int) -> tuple[list[Transaction], int]: ...
+    async def usage(self, account_id: str, since: datetime, until: datetime) -> Usage: ...
+    async def batch_usage(self, batch_ids: Sequence[str]) -> dict[str, Usage]:
+        """What batches have cost; a batch without a charge is left out."""
+
+
+
+class Batches(Protocol):
+    async def insert(self, batch: Batch) -> bool:
+        """False if its id, or its idempotency key within the account, is taken."""
+
+    async def get(self, batch_id: str) -> Batch | None: ...
+    async def by_idempotency_key(self, account_id: str, key: str) -> Batch | None: ...
+    async def delete(self, batch_id: str) -> None: ...
+    async def ids_of_account(self, account_id: str) -> dict[str, BatchStatus]: ...
+
+    async def page(
+        self, *, account_id: str | None, statuses: Sequence[BatchStatus] | None, limit: int, skip: int
+    ) -> tuple[list[Batch], int]: ...
+
+    async def move(
+        self, batch_id: str, expected: Iterable[BatchStatus], to: BatchStatus, changes: dict[str, Any]
+    ) -> Batch | None:
+        """Change the status if it is one of `expected`, raise `revision`, and set `changes` (None removes)."""
+
+    async def update(self, batch_id: str, changes: dict[str, Any]) -> Batch | None:
+        """Set `changes` (None removes) and raise `revision`."""
+
+    async def complete(self, batch: Batch, now: datetime) -> bool:
+        """Running → completed, unless something came in since `batch` was read (its `revision`)."""
+
+    async def due(self, now: datetime, limit: int) -> list[Batch]:
+        """Batches with `wake_at` ≤ `now`, longest asleep first."""
+
+    async def sleep(self, batch: Batch, until: datetime | None, block: Block | None) -> bool:
+        """Not to be looked at before `until`, unless something came in since `batch` was read."""
+
+    async def wake(self, batch_id: str, at: datetime) -> None:
+        """There may be work at `at`: sleep no longer than that."""
+
+    async def wake_account(self, account_id: str, at: datetime) -> None:
+        """The same for every batch of an account that runs."""
+
+    async def log(self, batch_id: str, entry: LogEntry) -> None: ...
+    async def logs(self, batch_id: str, *, limit: int, skip: int) -> tuple[list[LogEntry], int]: ...
+
+
+class Jobs(Protocol):
+    """Jobs as operators see them."""
+
+    async def insert_many(self, jobs: Sequence[Job]) -> None:
+        """Add what is not there yet; a job that exists stays as it is."""
+
+    async def delete_of_batch(self, batch_id: str) -> None: ...
+    async def get(self, job_id: str) -> Job | None: ...
+
+    async def page(
+        self,
+        *,
+        account_id: str | None,
+        batch_id: str | None,
+        states: Sequence[JobState] | None,
+        waiting_for: Sequence[WaitingFor] | None,
+        limit: int,
+        skip: int,
+    ) -> tuple[list[Job], int]: ...
+
+    async def counts(self, batch_ids: Sequence[str]) -> dict[str, dict[JobState, int]]:
+        """How many jobs of each batch are in each state; what is 0 is left out."""
+
+    async def cancel_pending(self, batch_id: str, reason: Message, now: datetime) -> int: ...
+
+    async def cancel(self, job_id: str, reason: Message, now: datetime) -> Job | None:
+        """Pending → cancelled; in flight: asked not to be tried again; None if it is final."""
+
+    async def reopen(self, job: Job, now: datetime, *, extra_attempts: int) -> Job | None: ...
+
+
+class JobQueue(Protocol):
+    """Jobs as workers see them."""
+
+    async def used_slots(self, account_id: str) -> set[int]: ...
+
+    async def claim(
+        self, batch_id: str, slots: Sequence[int], *, worker_id: str, lease: timedelta, now: datetime
+    ) -> list[Job]:
+        """Lease up to `len(slots)` due jobs, each on one of `slots`; fewer if others were quicker."""
+
+    async def earliest_due(self, batch_id: str) -> datetime | None:
+        """When the batch's next pending job is due; None if none is pending."""
+
+    async def in_flight(self, batch_ids: Sequence[str]) -> dict[str, int]: ...
+    async def held_attempts(self, account_id: str) -> set[str]:
+        """The attempts that jobs in somebody's hands may make or have made."""
+
+    async def renew(self, worker_id: str, job_ids: Sequence[str], lease: timedelta) -> None: ...
+    async def hand_over(self, worker_id: str) -> int: ...
+    async def expired(self, now: datetime, limit: int) -> list[Job]: ...
+    async def adopt(self, job: Job, *, worker_id: str, lease: timedelta) -> Job | None:
+        """Take over an expired job: fence + 1; `dialing` becomes `verifying`."""
+
+    async def release(
+        self, job: Job, now: datetime, *, waiting_for: WaitingFor, reason: Message | None, due_at: datetime | None
+    ) -> Job | None:
+        """Back to pending, no attempt used. `due_at` None keeps it."""
+
+    async def end_unsent(self, job: Job, state: JobState, reason: Message, now: datetime) -> Job | None: ...
+    async def intend(self, job: Job, attempt: Attempt) -> Job | None: ...
+    async def mark_verifying(self, job: Job, now: datetime) -> Job | None: ...
+    async def mark_in_call(self, job: Job, report: CallReport, now: datetime) -> Job | None: ...
+    async def mark_uncertain(self, job: Job, now: datetime) -> Job | None: ...
+    async def settle(self, job: Job, settlement: Settlement, report: CallReport | None) -> Job | None: ...
+    async def finish(self, job: Job, step: NextStep, record: AttemptRecord, now: datetime) -> Job | None: ...
+
+
+class Uploads(Protocol):
+    async def save(
+        self, upload_id: str, account_id: str, filename: str, imported: ContactImport, now: datetime
+    ) -> None: ...
+
+    async def contact_count(self, upload_id: str, account_id: str) -> int | None:
+        """How many contacts the account's upload holds; None if there is no such upload."""
+
+    def contacts(self, upload_id: str) -> AsyncIterator[list[ContactRow]]:
+        """The callable contacts with their row numbers, in chunks."""
+
+
+class CallProvider(Protocol):
+    """Retell. Every method raises a ProviderError."""
+
+    def request_body(self, order: CallOrder) -> str:
+        """The exact body of the create request for `order`."""
+
+    async def place(self, request_body: str) -> CallReport:
+        """Ask for the call. Raises NotPlaced (no call) or Ambiguous (perhaps)."""
+
+    async def get(self, call_id: str) -> CallReport:
+        """Raises CallUnknown, Throttled or ProviderUnavailable."""
+
+    async def find(self, attempt_id: str, to_number: str) -> list[CallReport]:
+        """The calls that carry this attempt in their metadata. An empty list proves nothing (retell.md §3.5)."""
+
+    async def stop(self, call_id: str) -> None:
+        """End a live call; a call that is over already is no error."""

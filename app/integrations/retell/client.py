@@ -1,0 +1,158 @@
+"""Retell over HTTP: the only module that talks to it.
+
+A create is sent once and never repeated by the client (retell.md §1, §3.5): whoever repeats it must know that the
+body and its key are the same. Reads are not repeated here either; those who follow a call ask again anyway.
+"""
+
+import json
+from typing import Any
+
+import httpx
+
+from app.domain.calls import CallOrder, CallReport
+from app.domain.provider_errors import (
+    Ambiguous,
+    CallUnknown,
+    ConfigurationRejected,
+    NotPlaced,
+    NumberRejected,
+    ProviderUnavailable,
+    ProviderUnreachable,
+    Throttled,
+)
+from app.integrations.retell.reports import UnreadableCall, report_of
+from app.integrations.retell.requests import create_request
+
+CONNECT_SECONDS = 5.0
+RETRY_AFTER_CAP_SECONDS = 60.0
+_DETAIL_LENGTH = 300
+
+# No byte of the request left us: the connection was never there, or we never got one to use.
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+class RetellClient:
+    """One connection pool to Retell. Close it with `aclose`."""
+
+    def __init__(
+        self, base_url: str, api_key: str, *, create_timeout: float, read_timeout: float, max_connections: int
+    ) -> None:
+        self._create_timeout = httpx.Timeout(create_timeout, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS)
+        self._http = httpx.AsyncClient(
+            base_url=base_url,
+            headers={"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"},
+            timeout=httpx.Timeout(read_timeout, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
+            transport=None,
+            follow_redirects=False,
+        )
+
+    def request_body(self, order: CallOrder) -> str:
+        return create_request(order)
+
+    async def place(self, request_body: str) -> CallReport:
+        try:
+            response = await self._http.post(
+                "/v2/create-phone-call", content=request_body.encode(), timeout=self._create_timeout
+            )
+        except _NEVER_SENT as error:
+            raise ProviderUnreachable(_name(error)) from error
+        except httpx.HTTPError as error:
+            raise Ambiguous(_name(error)) from error
+        if response.status_code != httpx.codes.CREATED and not response.is_success:
+            raise _refusal(response)
+        try:
+            return report_of(response.json())
+        except (ValueError, UnreadableCall) as error:
+            raise Ambiguous(f"unreadable {response.status_code} answer") from error
+
+    async def get(self, call_id: str) -> CallReport:
+        return _readable(await self._ask("GET", f"/v2/get-call/{call_id}"))
+
+    async def find(self, attempt_id: str, to_number: str) -> list[CallReport]:
+        criteria = {
+            "metadata": [{"type": "string", "op": "eq", "key": "attempt_id", "value": attempt_id}],
+            "to_number": {"type": "string", "op": "eq", "value": to_number},
+        }
+        payload = await self._ask("POST", "/v3/list-calls", {"filter_criteria": criteria, "limit": 50})
+        items = payload.get("items") if isinstance(payload, dict) else None
+        if not isinstance(items, list):
+            raise ProviderUnavailable("unreadable list of calls")
+        return [_readable(item) for item in items]
+
+    async def stop(self, call_id: str) -> None:
+        try:
+            await self._ask("POST", f"/v2/stop-call/{call_id}")
+        except CallUnknown:
+            # 422 is also Retell's answer for a call that is over: nothing is left to stop.
+            return
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """A request that creates nothing. Raises CallUnknown, Throttled or ProviderUnavailable."""
+        try:
+            response = await self._http.request(method, path, json=body)
+        except httpx.HTTPError as error:
+            raise ProviderUnavailable(_name(error)) from error
+        if response.status_code in {httpx.codes.NOT_FOUND, httpx.codes.UNPROCESSABLE_ENTITY, httpx.codes.BAD_REQUEST}:
+            raise CallUnknown(_detail(response))
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            raise Throttled(_detail(response), retry_after=_retry_after(response))
+        if not response.is_success:
+            raise ProviderUnavailable(f"{response.status_code} {_detail(response)}")
+        if not response.content:
+            return None
+        try:
+            return response.json()
+        except ValueError as error:
+            raise ProviderUnavailable("unreadable answer") from error
+
+
+def _refusal(response: httpx.Response) -> NotPlaced | Ambiguous:
+    """What a create's error answer means (retell.md §9): only a 4xx is a sure "no call"."""
+    detail = f"{response.status_code} {_detail(response)}"
+    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        return Throttled(detail, retry_after=_retry_after(response))
+    if response.status_code == httpx.codes.REQUEST_TIMEOUT or not response.is_client_error:
+        return Ambiguous(detail)
+    if response.status_code == httpx.codes.BAD_REQUEST and _is_about_the_number(detail):
+        return NumberRejected(detail)
+    return ConfigurationRejected(detail)
+
+
+def _is_about_the_number(detail: str) -> bool:
+    """A 400 for this contact's number alone; any other 400 would meet every contact the same."""
+    words = detail.lower()
+    return "to_number" in words or "do_not_call" in words or "do not call" in words or "destination" in words
+
+
+def _readable(payload: Any) -> CallReport:
+    try:
+        return report_of(payload)
+    except UnreadableCall as error:
+        raise ProviderUnavailable(str(error)) from error
+
+
+def _detail(response: httpx.Response) -> str:
+    """The provider's own words: `message`, `error_message` or the text (retell.md §9)."""
+    try:
+        body = response.json()
+    except ValueError:
+        return response.text[:_DETAIL_LENGTH]
+    if isinstance(body, dict):
+        return str(body.get("message") or body.get("error_message") or json.dumps(body))[:_DETAIL_LENGTH]
+    return str(body)[:_DETAIL_LENGTH]
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Seconds from `Retry-After`, if it is a plain number; Retell does not document it."""
+    try:
+        return min(float(response.headers["Retry-After"]), RETRY_AFTER_CAP_SECONDS)
+    except (KeyError, ValueError):
+        return None
+
+
+def _name(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:_DETAIL_LENGTH]

@@ -1,0 +1,69 @@
+"""Structured logs: one event a line, readable in a terminal, JSON for machines (`LOG_FORMAT=json`).
+
+Ids are bound once around a unit of work; phone numbers are masked and secrets dropped before anything is written,
+whoever wrote the log call.
+"""
+
+import logging
+import re
+import sys
+from typing import Literal
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+_PHONE = re.compile(r"\+\d{8,15}")
+_SECRET_KEYS = ("password", "secret", "token", "api_key", "authorization", "mongodb_uri")
+
+
+def configure_logging(log_format: Literal["console", "json"], level: str) -> None:
+    """Set up structlog and the standard library's loggers; to stderr, so that commands can print results."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        without_secrets,
+        masked,
+    ]
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+    if log_format == "console":
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), sort_keys=False)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for noisy in ("httpx", "httpcore", "pymongo", "python_multipart"):
+        # httpx prints full addresses at INFO; our own lines carry the ids.
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for uvicorn_logger in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(uvicorn_logger).handlers = []
+        logging.getLogger(uvicorn_logger).propagate = True
+
+
+def without_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Replace the value of every key that names a secret."""
+    return {key: "***" if any(word in key.lower() for word in _SECRET_KEYS) else value for key, value in event.items()}
+
+
+def masked(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Mask every international phone number in every text."""
+    return {key: mask_phones(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def mask_phones(text: str) -> str:
+    """The text with all but the country and the last three digits of every `+…` number starred."""
+    return _PHONE.sub(lambda match: f"{match.group()[:4]}{'*' * (len(match.group()) - 7)}{match.group()[-3:]}", text)

@@ -1,0 +1,119 @@
+"""Accounts in MongoDB. The money moves here are each one conditional update on the account's own document."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from pymongo import DESCENDING, ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from app.domain.accounts import Account
+from app.domain.money import Charge, Plan, Unit
+from app.repositories.database import Database, Document, Repository, guarded
+from app.repositories.documents import from_document, optional, set_or_unset, to_document
+
+TOPUP_KEYS_KEPT = 500
+"""How many past top-ups an account remembers the keys of."""
+
+
+class MongoAccounts(Repository):
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._accounts = database.collection("accounts")
+
+    @guarded
+    async def insert(self, account: Account) -> bool:
+        try:
+            await self._accounts.insert_one(to_document(account))
+        except DuplicateKeyError:
+            return False
+        return True
+
+    @guarded
+    async def get(self, account_id: str) -> Account | None:
+        document = await self._accounts.find_one({"_id": account_id}, _WITHOUT_KEYS)
+        return optional(Account, document)
+
+    @guarded
+    async def get_many(self, account_ids: Iterable[str]) -> dict[str, Account]:
+        cursor = self._accounts.find({"_id": {"$in": list(account_ids)}}, _WITHOUT_KEYS)
+        accounts = [from_document(Account, document) async for document in cursor]
+        return {account.account_id: account for account in accounts}
+
+    @guarded
+    async def page(self, *, limit: int, skip: int) -> tuple[list[Account], int]:
+        cursor = self._accounts.find({}, _WITHOUT_KEYS).sort([("created_at", DESCENDING), ("_id", DESCENDING)])
+        found = [from_document(Account, document) async for document in cursor.skip(skip).limit(limit)]
+        return found, await self._accounts.estimated_document_count()
+
+    @guarded
+    async def update(self, account_id: str, changes: dict[str, Any]) -> Account | None:
+        return await self._changed({"_id": account_id}, set_or_unset(changes))
+
+    @guarded
+    async def reserve(self, account_id: str, attempt_id: str, units: Decimal) -> bool:
+        reservation = f"reservations.{attempt_id}"
+        account = await self._changed(
+            {"_id": account_id, "funds.free": {"$gte": units}, reservation: {"$exists": False}},
+            {"$inc": {"funds.free": -units}, "$set": {reservation: units}},
+        )
+        if account is not None:
+            return True
+        return await self._accounts.find_one({"_id": account_id, reservation: {"$exists": True}}) is not None
+
+    @guarded
+    async def settle(self, account_id: str, attempt_id: str, plan: Plan, charge: Charge) -> bool:
+        reservation = f"reservations.{attempt_id}"
+        used = "funds.credits_used" if plan.unit is Unit.CREDITS else "funds.minutes_used"
+        given_back = {"$subtract": [f"${reservation}", charge.units]}
+        result = await self._accounts.update_one(
+            {"_id": account_id, reservation: {"$exists": True}},
+            [
+                {
+                    "$set": {
+                        "funds.free": {"$add": ["$funds.free", given_back]},
+                        used: {"$add": [f"${used}", charge.units]},
+                        "funds.total_spent": {"$add": ["$funds.total_spent", charge.cost]},
+                    }
+                },
+                {"$unset": reservation},
+            ],
+        )
+        return result.modified_count == 1
+
+    @guarded
+    async def release(self, account_id: str, attempt_id: str) -> bool:
+        reservation = f"reservations.{attempt_id}"
+        result = await self._accounts.update_one(
+            {"_id": account_id, reservation: {"$exists": True}},
+            [
+                {"$set": {"funds.free": {"$add": ["$funds.free", f"${reservation}"]}}},
+                {"$unset": reservation},
+            ],
+        )
+        return result.modified_count == 1
+
+    @guarded
+    async def reserved(self) -> dict[str, list[str]]:
+        cursor = self._accounts.find({"reservations": {"$exists": True, "$ne": {}}}, {"reservations": True})
+        return {document["_id"]: list(document["reservations"]) async for document in cursor}
+
+    @guarded
+    async def top_up(self, account_id: str, key: str, plan: Plan, units: Decimal) -> Account | None:
+        bought = "funds.credits_purchased" if plan.unit is Unit.CREDITS else "funds.minutes_purchased"
+        return await self._changed(
+            {"_id": account_id, "topup_keys": {"$ne": key}},
+            {
+                "$inc": {bought: units, "funds.free": units},
+                "$push": {"topup_keys": {"$each": [key], "$slice": -TOPUP_KEYS_KEPT}},
+            },
+        )
+
+    async def _changed(self, match: Document, update: Document) -> Account | None:
+        document = await self._accounts.find_one_and_update(
+            match, update, projection=_WITHOUT_KEYS, return_document=ReturnDocument.AFTER
+        )
+        return optional(Account, document)
+
+
+_WITHOUT_KEYS = {"topup_keys": False}

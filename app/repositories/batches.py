@@ -1,0 +1,134 @@
+"""Batches and their logs in MongoDB."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from app.domain.batches import Batch, BatchStatus, Block, LogEntry
+from app.repositories.database import Database, Document, Repository, guarded
+from app.repositories.documents import from_document, optional, plain, set_or_unset, to_document
+
+
+class MongoBatches(Repository):
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._batches = database.collection("batches")
+        self._logs = database.collection("batch_logs")
+
+    @guarded
+    async def insert(self, batch: Batch) -> bool:
+        try:
+            await self._batches.insert_one(to_document(batch))
+        except DuplicateKeyError:
+            return False
+        return True
+
+    @guarded
+    async def get(self, batch_id: str) -> Batch | None:
+        return optional(Batch, await self._batches.find_one({"_id": batch_id}))
+
+    @guarded
+    async def by_idempotency_key(self, account_id: str, key: str) -> Batch | None:
+        return optional(Batch, await self._batches.find_one({"account_id": account_id, "idempotency_key": key}))
+
+    @guarded
+    async def delete(self, batch_id: str) -> None:
+        await self._logs.delete_many({"batch_id": batch_id})
+        await self._batches.delete_one({"_id": batch_id})
+
+    @guarded
+    async def page(
+        self, *, account_id: str | None, statuses: Sequence[BatchStatus] | None, limit: int, skip: int
+    ) -> tuple[list[Batch], int]:
+        match: Document = {}
+        if account_id is not None:
+            match["account_id"] = account_id
+        if statuses is not None:
+            match["status"] = {"$in": [status.value for status in statuses]}
+        cursor = self._batches.find(match).sort([("created_at", DESCENDING), ("_id", DESCENDING)])
+        found = [from_document(Batch, document) async for document in cursor.skip(skip).limit(limit)]
+        return found, await self._batches.count_documents(match)
+
+    @guarded
+    async def ids_of_account(self, account_id: str) -> dict[str, BatchStatus]:
+        cursor = self._batches.find({"account_id": account_id}, {"status": True})
+        return {document["_id"]: BatchStatus(document["status"]) async for document in cursor}
+
+    @guarded
+    async def move(
+        self, batch_id: str, expected: Iterable[BatchStatus], to: BatchStatus, changes: dict[str, Any]
+    ) -> Batch | None:
+        match = {"_id": batch_id, "status": {"$in": [status.value for status in expected]}}
+        return await self._changed(match, {"status": to, **changes})
+
+    @guarded
+    async def complete(self, batch: Batch, now: datetime) -> bool:
+        match = {"_id": batch.batch_id, "status": BatchStatus.RUNNING.value, "revision": batch.revision}
+        changes = {
+            "status": BatchStatus.COMPLETED,
+            "finished_at": now,
+            "updated_at": now,
+            "wake_at": None,
+            "block": None,
+        }
+        return await self._changed(match, changes) is not None
+
+    @guarded
+    async def update(self, batch_id: str, changes: dict[str, Any]) -> Batch | None:
+        return await self._changed({"_id": batch_id}, changes)
+
+    @guarded
+    async def due(self, now: datetime, limit: int) -> list[Batch]:
+        cursor = self._batches.find({"wake_at": {"$lte": now}}).sort("wake_at", ASCENDING).limit(limit)
+        return [from_document(Batch, document) async for document in cursor]
+
+    @guarded
+    async def sleep(self, batch: Batch, until: datetime | None, block: Block | None) -> bool:
+        document = await self._batches.find_one_and_update(
+            {"_id": batch.batch_id, "revision": batch.revision, "status": batch.status.value},
+            set_or_unset({"wake_at": until, "block": block}),
+            projection={"_id": True},
+        )
+        return document is not None
+
+    @guarded
+    async def wake(self, batch_id: str, at: datetime) -> None:
+        # Only a batch that sleeps with a wake-up time, or may work, has anything to be woken for: a paused or
+        # final one gets its `wake_at` from whatever opens it again.
+        await self._batches.update_one(
+            {"_id": batch_id, "wake_at": {"$exists": True}},
+            {"$min": {"wake_at": at}, "$inc": {"revision": 1}},
+        )
+
+    @guarded
+    async def wake_account(self, account_id: str, at: datetime) -> None:
+        await self._batches.update_many(
+            {
+                "account_id": account_id,
+                "wake_at": {"$exists": True},
+                "status": {"$in": [BatchStatus.RUNNING.value, BatchStatus.CANCELLED.value]},
+            },
+            {"$min": {"wake_at": at}, "$inc": {"revision": 1}},
+        )
+
+    @guarded
+    async def log(self, batch_id: str, entry: LogEntry) -> None:
+        await self._logs.insert_one({"batch_id": batch_id, **plain(entry)})
+
+    @guarded
+    async def logs(self, batch_id: str, *, limit: int, skip: int) -> tuple[list[LogEntry], int]:
+        match = {"batch_id": batch_id}
+        cursor = self._logs.find(match, {"_id": False, "batch_id": False})
+        cursor = cursor.sort([("timestamp", DESCENDING), ("_id", DESCENDING)]).skip(skip).limit(limit)
+        found = [LogEntry.model_validate(document) async for document in cursor]
+        return found, await self._logs.count_documents(match)
+
+    async def _changed(self, match: Document, changes: dict[str, Any]) -> Batch | None:
+        update = set_or_unset(changes)
+        update["$inc"] = {"revision": 1}
+        return optional(
+            Batch, await self._batches.find_one_and_update(match, update, return_document=ReturnDocument.AFTER)
+        )

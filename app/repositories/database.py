@@ -1,0 +1,161 @@
+"""The connection to MongoDB: how it is opened, how operations queue for it, and what its errors become.
+
+* Majority write concern with journal and retryable writes: what we were told is stored survives a failover.
+* The async driver's pool is not fair (shared/mongo.md: 54 of 64 tasks starved), so a first-in-first-out
+  semaphore no larger than the pool stands before it.
+* Decimals are Decimal128, datetimes are aware.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
+from bson.decimal128 import Decimal128
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import (
+    ConnectionFailure,
+    ExecutionTimeout,
+    InvalidOperation,
+    NotPrimaryError,
+    PyMongoError,
+    WaitQueueTimeoutError,
+    WTimeoutError,
+)
+from pymongo.write_concern import WriteConcern
+
+from app.domain.errors import DatabaseUnavailable
+
+Document = dict[str, Any]
+Collection = AsyncCollection[Document]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+AWAY = (ConnectionFailure, NotPrimaryError, ExecutionTimeout, WaitQueueTimeoutError, WTimeoutError)
+
+
+class DatabaseUnsuitable(Exception):
+    """The server is there, but Cadencia cannot work with it; the text says what to change."""
+
+
+class _DecimalCodec(TypeCodec):
+    python_type = Decimal
+    bson_type = Decimal128
+
+    def transform_python(self, value: Decimal) -> Decimal128:
+        return Decimal128(value)
+
+    def transform_bson(self, value: Decimal128) -> Decimal:
+        return value.to_decimal()
+
+
+_CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC, type_registry=TypeRegistry([_DecimalCodec()]))
+
+
+class Database:
+    """The project's collections, and the gate in front of them."""
+
+    def __init__(self, client: AsyncMongoClient[Document], name: str, pool_size: int) -> None:
+        self._client = client
+        self._db: AsyncDatabase[Document] = client.get_database(
+            name, codec_options=_CODEC, write_concern=WriteConcern(w="majority", j=True)
+        )
+        self._gate = asyncio.Semaphore(pool_size)
+
+    def collection(self, name: str) -> Collection:
+        return self._db[name]
+
+    @asynccontextmanager
+    async def operation(self) -> AsyncIterator[None]:
+        """One operation's turn. Raises DatabaseUnavailable for every way in which MongoDB can be away."""
+        async with self._gate:
+            try:
+                yield
+            except AWAY as error:
+                raise DatabaseUnavailable from error
+            except InvalidOperation as error:
+                # The client was closed while an operation waited: only at shutdown.
+                raise DatabaseUnavailable from error
+            except PyMongoError as error:
+                if error.has_error_label("RetryableWriteError") or error.has_error_label("TransientTransactionError"):
+                    raise DatabaseUnavailable from error
+                raise
+
+    async def server_time(self) -> datetime:
+        """The primary's clock. Raises DatabaseUnavailable."""
+        async with self.operation():
+            hello = await self._client.admin.command("hello")
+        return cast("datetime", hello["localTime"]).replace(tzinfo=UTC)
+
+    async def check(self) -> None:
+        """Refuse a server that cannot keep our promises.
+
+        Raises DatabaseUnsuitable (standalone, too old) or DatabaseUnavailable.
+        """
+        async with self.operation():
+            hello = await self._client.admin.command("hello")
+        if "setName" not in hello:
+            raise DatabaseUnsuitable(
+                "MongoDB runs as a standalone server. Cadencia needs a replica set (one node is enough), for retryable "
+                "and majority writes: start mongod with --replSet rs0 and run rs.initiate() once."
+            )
+        if hello.get("maxWireVersion", 0) < 17:
+            raise DatabaseUnsuitable("MongoDB is older than 6.0, the oldest version that Cadencia is tested with.")
+
+    async def drop(self) -> None:
+        """Remove the whole database. For tests."""
+        await self._client.drop_database(self._db.name)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def connect(uri: str, name: str, *, pool_size: int, timeout_seconds: float) -> Database:
+    """A Database that connects on first use. `timeout_seconds` bounds the search for a primary."""
+    milliseconds = int(timeout_seconds * 1000)
+    client: AsyncMongoClient[Document] = AsyncMongoClient(
+        uri,
+        appname="cadencia",
+        maxPoolSize=pool_size,
+        serverSelectionTimeoutMS=milliseconds,
+        connectTimeoutMS=milliseconds,
+        socketTimeoutMS=max(milliseconds * 4, 20_000),
+        waitQueueTimeoutMS=milliseconds,
+        retryWrites=True,
+        retryReads=True,
+    )
+    return Database(client, name, pool_size)
+
+
+class Repository:
+    """Base of all repositories: holds the Database that `guarded` takes a turn from."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
+Self_ = TypeVar("Self_", bound=Repository)
+
+
+def guarded(
+    method: Callable[Concatenate[Self_, P], Awaitable[R]],
+) -> Callable[Concatenate[Self_, P], Awaitable[R]]:
+    """A repository method that takes one turn at the gate and raises only DatabaseUnavailable for a MongoDB that is
+    away.
+
+    Guarded methods must not call one another: each holds its turn.
+    """
+
+    @wraps(method)
+    async def wrapper(self: Self_, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        async with self._database.operation():
+            return await method(self, *args, **kwargs)
+
+    return wrapper

@@ -1,0 +1,70 @@
+"""Domain models to MongoDB documents and back.
+
+A document has the model's fields, its id as `_id`, and no field for None, so that partial indexes on `$exists` hold.
+"""
+
+from datetime import time
+from enum import Enum
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from app.domain.accounts import Account
+from app.domain.batches import Batch
+from app.domain.jobs import Job
+from app.domain.transactions import Transaction
+from app.repositories.database import Document
+
+M = TypeVar("M", bound=BaseModel)
+
+_ID_FIELD: dict[type[BaseModel], str] = {
+    Account: "account_id",
+    Batch: "batch_id",
+    Job: "job_id",
+    Transaction: "transaction_id",
+}
+
+
+def to_document(model: BaseModel) -> Document:
+    """The document of a model that has an id of its own."""
+    document: Document = plain(model)
+    document["_id"] = document.pop(_ID_FIELD[type(model)])
+    return document
+
+
+def from_document(model: type[M], document: Document) -> M:
+    """The model of a document; the document is used up."""
+    document[_ID_FIELD[model]] = document.pop("_id")
+    return model.model_validate(document)
+
+
+def optional(model: type[M], document: Document | None) -> M | None:
+    """The model of a document that may not have been found."""
+    return None if document is None else from_document(model, document)
+
+
+def plain(value: Any) -> Any:
+    """`value` with every model, enum, set and time of day inside it turned into what BSON can hold.
+
+    Decimals and datetimes stay: the codec of the collections stores them as such.
+    """
+    if isinstance(value, BaseModel):
+        return plain(value.model_dump(exclude_none=True))
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, frozenset | set):
+        return sorted(plain(item) for item in value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, time):
+        return f"{value:%H:%M}"
+    return value
+
+
+def set_or_unset(changes: dict[str, Any]) -> Document:
+    """An update that sets every change, and removes the field where the change is None."""
+    present = {key: plain(value) for key, value in changes.items() if value is not None}
+    absent = {key: "" for key, value in changes.items() if value is None}
+    return {operator: fields for operator, fields in (("$set", present), ("$unset", absent)) if fields}

@@ -1,0 +1,89 @@
+"""Every index, with the query that it serves. Creating them is safe to repeat and while workers live."""
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from app.repositories.database import Database
+
+INDEXES: dict[str, list[IndexModel]] = {
+    "accounts": [
+        # GET /accounts, newest first.
+        IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)], name="newest"),
+    ],
+    "batches": [
+        # The claimer: which batches may have work now. Sleeping and final batches cost nothing.
+        IndexModel([("wake_at", ASCENDING)], name="due", partialFilterExpression={"wake_at": {"$exists": True}}),
+        # GET /batches?account_id=, newest first.
+        IndexModel(
+            [("account_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)],
+            name="newest_of_account",
+        ),
+        # GET /batches, newest first.
+        IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)], name="newest"),
+        # POST /batches with Idempotency-Key: one batch a key.
+        IndexModel(
+            [("account_id", ASCENDING), ("idempotency_key", ASCENDING)],
+            name="idempotency",
+            unique=True,
+            partialFilterExpression={"idempotency_key": {"$exists": True}},
+        ),
+    ],
+    "jobs": [
+        # The claim: one key examined a job, whatever is in the future or finished. Also counts a batch by state.
+        IndexModel(
+            [("state", ASCENDING), ("batch_id", ASCENDING), ("priority", DESCENDING), ("due_at", ASCENDING)],
+            name="claim",
+        ),
+        # The limit of simultaneous calls, as an invariant: two jobs of an account never hold one slot.
+        IndexModel(
+            [("account_id", ASCENDING), ("slot", ASCENDING)],
+            name="slot",
+            unique=True,
+            partialFilterExpression={"slot": {"$gte": 0}},
+        ),
+        # The rescue: leases that ran out.
+        IndexModel(
+            [("lease_until", ASCENDING)],
+            name="lease",
+            partialFilterExpression={"lease_until": {"$exists": True}},
+        ),
+        # GET /jobs?batch_id=, newest first.
+        IndexModel([("batch_id", ASCENDING), ("_id", DESCENDING)], name="newest_of_batch"),
+        # GET /jobs?account_id=, newest first.
+        IndexModel(
+            [("account_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)],
+            name="newest_of_account",
+        ),
+    ],
+    "transactions": [
+        # GET /accounts/{id}/transactions, and an account's usage of a month.
+        IndexModel(
+            [("account_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)],
+            name="newest_of_account",
+        ),
+        # What a batch has cost, from the index alone.
+        IndexModel(
+            [("batch_id", ASCENDING), ("cost", ASCENDING), ("minutes", ASCENDING), ("amount", ASCENDING)],
+            name="batch_usage",
+            partialFilterExpression={"batch_id": {"$exists": True}},
+        ),
+    ],
+    "batch_logs": [
+        # GET /batches/{id}/logs, newest first.
+        IndexModel([("batch_id", ASCENDING), ("timestamp", DESCENDING), ("_id", DESCENDING)], name="newest_of_batch"),
+    ],
+    "uploads": [
+        IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
+    ],
+    "upload_chunks": [
+        # The contacts of an upload in the order of their rows.
+        IndexModel([("upload_id", ASCENDING), ("number", ASCENDING)], name="in_order", unique=True),
+        IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
+    ],
+}
+
+
+async def ensure_indexes(database: Database) -> None:
+    """Create what is missing. Raises DatabaseUnavailable."""
+    for collection, indexes in INDEXES.items():
+        async with database.operation():
+            await database.collection(collection).create_indexes(indexes)

@@ -1,0 +1,289 @@
+"""Jobs in MongoDB as the workers see them: claimed, leased, moved from state to state, rescued.
+
+Every move matches on `_id`, the expected state and the fence, so that of two who want it one wins and the other
+is told. Lease times are the primary's (`$$NOW`), so that a worker whose clock is wrong neither steals nor
+hoards.
+"""
+
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from pymongo import ASCENDING, ReturnDocument, UpdateOne
+from pymongo.errors import BulkWriteError
+
+from app.domain.calls import CallReport
+from app.domain.jobs import (
+    IN_FLIGHT,
+    MOVES,
+    PRIORITIES,
+    Attempt,
+    AttemptRecord,
+    Job,
+    JobState,
+    Settlement,
+    WaitingFor,
+)
+from app.domain.messages import Message
+from app.domain.retry_policy import NextStep
+from app.repositories.database import Database, Document, Repository, guarded
+from app.repositories.documents import from_document, optional, plain, set_or_unset
+from app.repositories.jobs import DUPLICATE_KEY
+
+HISTORY_KEPT = 50
+"""Attempts kept on a job; max_attempts is far less, and uncounted ends are bounded too."""
+
+CLOCK_MARGIN = timedelta(seconds=5)
+"""How far the client's bound on a lease may be off; the exact comparison is the server's own."""
+
+_HELD = ("slot", "worker_id", "lease_until", "attempt_id")
+"""The fields of a job that is in somebody's hands."""
+
+
+class MongoJobQueue(Repository):
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._jobs = database.collection("jobs")
+
+    # Claiming ------------------------------------------------------------------------------------------------------
+
+    @guarded
+    async def used_slots(self, account_id: str) -> set[int]:
+        cursor = self._jobs.find({"account_id": account_id, "slot": {"$gte": 0}}, {"_id": False, "slot": True})
+        return {document["slot"] async for document in cursor}
+
+    @guarded
+    async def claim(
+        self, batch_id: str, slots: Sequence[int], *, worker_id: str, lease: timedelta, now: datetime
+    ) -> list[Job]:
+        due = {"state": JobState.PENDING.value, "batch_id": batch_id, "due_at": {"$lte": now}}
+        cursor = self._jobs.find(due, {"_id": True}).sort([("priority", -1), ("due_at", ASCENDING)]).limit(len(slots))
+        ids = [document["_id"] async for document in cursor]
+        if not ids:
+            return []
+        # Two workers that take the same free slots in the same order collide at each; shuffled, at few.
+        shuffled = random.sample(list(slots), len(ids))
+        attempts = {job_id: uuid4().hex for job_id in ids}
+        updates = [
+            UpdateOne(
+                {"_id": job_id, "state": JobState.PENDING.value, "due_at": {"$lte": now}},
+                _leased(slot, attempts[job_id], worker_id, lease),
+            )
+            for job_id, slot in zip(ids, shuffled, strict=True)
+        ]
+        try:
+            await self._jobs.bulk_write(updates, ordered=False)
+        except BulkWriteError as error:
+            # A duplicate key is a slot that another worker was quicker to take: that job stays pending.
+            if any(problem["code"] != DUPLICATE_KEY for problem in error.details["writeErrors"]):
+                raise
+        cursor = self._jobs.find({"_id": {"$in": ids}, "state": JobState.LEASED.value, "worker_id": worker_id})
+        jobs = [from_document(Job, document) async for document in cursor]
+        return [job for job in jobs if job.attempt_id == attempts[job.job_id]]
+
+    @guarded
+    async def earliest_due(self, batch_id: str) -> datetime | None:
+        earliest = None
+        for priority in PRIORITIES:
+            document = await self._jobs.find_one(
+                {"state": JobState.PENDING.value, "batch_id": batch_id, "priority": priority},
+                {"due_at": True, "_id": False},
+                sort=[("due_at", ASCENDING)],
+            )
+            if document is not None and (earliest is None or document["due_at"] < earliest):
+                earliest = document["due_at"]
+        return earliest
+
+    @guarded
+    async def in_flight(self, batch_ids: Sequence[str]) -> dict[str, int]:
+        """Jobs in somebody's hands, by batch."""
+        match = {"state": {"$in": [state.value for state in IN_FLIGHT]}, "batch_id": {"$in": list(batch_ids)}}
+        cursor = await self._jobs.aggregate(
+            [{"$match": match}, {"$group": {"_id": "$batch_id", "count": {"$sum": 1}}}], hint="claim"
+        )
+        return {group["_id"]: group["count"] async for group in cursor}
+
+    @guarded
+    async def held_attempts(self, account_id: str) -> set[str]:
+        """By the slots' index: a job holds an attempt id exactly while it holds a slot."""
+        cursor = self._jobs.find({"account_id": account_id, "slot": {"$gte": 0}}, {"_id": False, "attempt_id": True})
+        return {document["attempt_id"] async for document in cursor}
+
+    # Leases --------------------------------------------------------------------------------------------------------
+
+    @guarded
+    async def renew(self, worker_id: str, job_ids: Sequence[str], lease: timedelta) -> None:
+        """Extend the leases of the jobs in hand. Only those: a claim whose answer was lost must run out."""
+        await self._jobs.update_many(
+            {"_id": {"$in": list(job_ids)}, "worker_id": worker_id, "lease_until": {"$exists": True}},
+            [{"$set": {"lease_until": _from_now(lease)}}],
+        )
+
+    @guarded
+    async def hand_over(self, worker_id: str) -> int:
+        """End every lease of this worker now, so that another adopts the jobs at once."""
+        result = await self._jobs.update_many(
+            {"worker_id": worker_id, "lease_until": {"$exists": True}}, [{"$set": {"lease_until": "$$NOW"}}]
+        )
+        return result.modified_count
+
+    @guarded
+    async def expired(self, now: datetime, limit: int) -> list[Job]:
+        """Jobs whose lease ran out by the primary's clock; the bound on `now` only serves the index."""
+        cursor = self._jobs.find(
+            {
+                "lease_until": {"$exists": True, "$lte": now + CLOCK_MARGIN},
+                "$expr": {"$lte": ["$lease_until", "$$NOW"]},
+            }
+        )
+        return [from_document(Job, document) async for document in cursor.sort("lease_until", ASCENDING).limit(limit)]
+
+    @guarded
+    async def adopt(self, job: Job, *, worker_id: str, lease: timedelta) -> Job | None:
+        """Take over an expired job: fence + 1. What was `dialing` becomes `verifying`: it may have rung."""
+        state = JobState.VERIFYING if job.state is JobState.DIALING else job.state
+        return optional(
+            Job,
+            await self._jobs.find_one_and_update(
+                {
+                    "_id": job.job_id,
+                    "state": job.state.value,
+                    "fence": job.fence,
+                    "$expr": {"$lte": ["$lease_until", "$$NOW"]},
+                },
+                [
+                    {
+                        "$set": {
+                            "state": state.value,
+                            "worker_id": {"$literal": worker_id},
+                            "fence": {"$add": ["$fence", 1]},
+                            "lease_until": _from_now(lease),
+                            "updated_at": "$$NOW",
+                        }
+                    }
+                ],
+                return_document=ReturnDocument.AFTER,
+            ),
+        )
+
+    # Moves of the holder -------------------------------------------------------------------------------------------
+
+    @guarded
+    async def release(
+        self,
+        job: Job,
+        now: datetime,
+        *,
+        waiting_for: WaitingFor,
+        reason: Message | None,
+        due_at: datetime | None,
+    ) -> Job | None:
+        """Back to pending without using an attempt. `due_at` None keeps the one it had."""
+        changes: dict[str, Any] = {"waiting_for": waiting_for, "reason": reason, "attempt": None}
+        if due_at is not None:
+            changes["due_at"] = due_at
+        return await self._move(job, JobState.PENDING, now, {**changes, **dict.fromkeys(_HELD)})
+
+    @guarded
+    async def end_unsent(self, job: Job, state: JobState, reason: Message, now: datetime) -> Job | None:
+        """Leased → final: there is nothing to dial."""
+        changes = {"reason": reason, "waiting_for": None, "attempt": None, "finished_at": now}
+        return await self._move(job, state, now, {**changes, **dict.fromkeys(_HELD)})
+
+    @guarded
+    async def intend(self, job: Job, attempt: Attempt) -> Job | None:
+        """Leased → dialing: from here on the phone may ring."""
+        return await self._move(
+            job, JobState.DIALING, attempt.intent_at, {"attempt": attempt, "reason": None, "report": None}
+        )
+
+    @guarded
+    async def mark_verifying(self, job: Job, now: datetime) -> Job | None:
+        return await self._move(job, JobState.VERIFYING, now, {})
+
+    @guarded
+    async def mark_in_call(self, job: Job, report: CallReport, now: datetime) -> Job | None:
+        assert job.attempt is not None  # noqa: S101 - MOVES lets only jobs with an attempt come here
+        changes = {
+            "attempt.call_id": report.call_id,
+            "attempt.placed_by": now,
+            "report": report,
+            "attempts": job.attempt.number,
+        }
+        return await self._move(job, JobState.IN_CALL, now, changes)
+
+    @guarded
+    async def mark_uncertain(self, job: Job, now: datetime) -> Job | None:
+        assert job.attempt is not None  # noqa: S101 - as above
+        return await self._move(job, JobState.UNCERTAIN, now, {"attempt.placed_by": job.attempt.placed_by or now})
+
+    @guarded
+    async def settle(self, job: Job, settlement: Settlement, report: CallReport | None) -> Job | None:
+        """To settling: what happened and what it costs are stored; the effects follow."""
+        changes: dict[str, Any] = {"settlement": settlement, "disposition": settlement.outcome.disposition}
+        if report is not None:
+            changes["report"] = report
+        return await self._move(job, JobState.SETTLING, settlement.decided_at, changes)
+
+    @guarded
+    async def finish(self, job: Job, step: NextStep, record: AttemptRecord, now: datetime) -> Job | None:
+        """Settling → pending or final. The slot is free from here on."""
+        changes: dict[str, Any] = {
+            "waiting_for": step.waiting_for,
+            "reason": step.reason,
+            "attempts": step.attempts,
+            "provider_troubles": step.provider_troubles,
+            "next_phone_index": step.next_phone_index,
+            "retired_phones": step.retired_phones,
+            "priority": 0,
+            "attempt": None,
+            "settlement": None,
+            **dict.fromkeys(_HELD),
+        }
+        if step.due_at is not None:
+            changes["due_at"] = step.due_at
+        if step.state.is_final:
+            changes["finished_at"] = now
+        history = {"history": {"$each": [plain(record)], "$slice": -HISTORY_KEPT}}
+        return await self._move(job, step.state, now, changes, push=history)
+
+    async def _move(
+        self, job: Job, to: JobState, now: datetime, changes: dict[str, Any], push: Document | None = None
+    ) -> Job | None:
+        """The one door between states. None: the job is no longer in the state and at the fence that `job` shows."""
+        if to not in MOVES[job.state]:
+            raise ValueError(f"a job cannot go from {job.state.value} to {to.value}")
+        update = set_or_unset({"state": to, "updated_at": now, **changes})
+        if push:
+            update["$push"] = push
+        return optional(
+            Job,
+            await self._jobs.find_one_and_update(
+                {"_id": job.job_id, "state": job.state.value, "fence": job.fence},
+                update,
+                return_document=ReturnDocument.AFTER,
+            ),
+        )
+
+
+def _leased(slot: int, attempt_id: str, worker_id: str, lease: timedelta) -> list[Document]:
+    return [
+        {
+            "$set": {
+                "state": JobState.LEASED.value,
+                "slot": slot,
+                "attempt_id": attempt_id,
+                "worker_id": {"$literal": worker_id},
+                "fence": {"$add": ["$fence", 1]},
+                "lease_until": _from_now(lease),
+                "started_at": {"$ifNull": ["$started_at", "$$NOW"]},
+                "updated_at": "$$NOW",
+            }
+        }
+    ]
+
+
+def _from_now(span: timedelta) -> Document:
+    return {"$add": ["$$NOW", int(span.total_seconds() * 1000)]}

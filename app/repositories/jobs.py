@@ -1,0 +1,135 @@
+"""Jobs in MongoDB as the API sees them: written in bulk, read, counted, and moved by operators.
+
+What the workers do with them is in job_queue.py.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pymongo import DESCENDING, ReturnDocument
+from pymongo.errors import BulkWriteError
+
+from app.domain.jobs import IN_FLIGHT, OPERATOR_PRIORITY, Job, JobState, WaitingFor
+from app.domain.messages import Message
+from app.repositories.database import Database, Document, Repository, guarded
+from app.repositories.documents import from_document, optional, plain, to_document
+
+DUPLICATE_KEY = 11000
+
+
+class MongoJobs(Repository):
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._jobs = database.collection("jobs")
+
+    @guarded
+    async def insert_many(self, jobs: Sequence[Job]) -> None:
+        try:
+            await self._jobs.insert_many([to_document(job) for job in jobs], ordered=False)
+        except BulkWriteError as error:
+            if any(problem["code"] != DUPLICATE_KEY for problem in error.details["writeErrors"]):
+                raise
+
+    @guarded
+    async def delete_of_batch(self, batch_id: str) -> None:
+        await self._jobs.delete_many({"batch_id": batch_id})
+
+    @guarded
+    async def get(self, job_id: str) -> Job | None:
+        return optional(Job, await self._jobs.find_one({"_id": job_id}))
+
+    @guarded
+    async def page(
+        self,
+        *,
+        account_id: str | None,
+        batch_id: str | None,
+        states: Sequence[JobState] | None,
+        waiting_for: Sequence[WaitingFor] | None,
+        limit: int,
+        skip: int,
+    ) -> tuple[list[Job], int]:
+        match: Document = {}
+        if account_id is not None:
+            match["account_id"] = account_id
+        if batch_id is not None:
+            match["batch_id"] = batch_id
+        if states is not None:
+            match["state"] = {"$in": [state.value for state in states]}
+        if waiting_for is not None:
+            match["waiting_for"] = {"$in": [reason.value for reason in waiting_for]}
+        # A batch's jobs are numbered in its contacts' order, so `_id` alone sorts them.
+        order = [("_id", DESCENDING)] if batch_id else [("created_at", DESCENDING), ("_id", DESCENDING)]
+        cursor = self._jobs.find(match).sort(order).skip(skip).limit(limit)
+        return [from_document(Job, document) async for document in cursor], await self._jobs.count_documents(match)
+
+    @guarded
+    async def counts(self, batch_ids: Sequence[str]) -> dict[str, dict[JobState, int]]:
+        """From the claim's index alone."""
+        match = {"state": {"$in": [state.value for state in JobState]}, "batch_id": {"$in": list(batch_ids)}}
+        group = {"_id": {"batch_id": "$batch_id", "state": "$state"}, "count": {"$sum": 1}}
+        counts: dict[str, dict[JobState, int]] = {}
+        async for row in await self._jobs.aggregate([{"$match": match}, {"$group": group}], hint="claim"):
+            counts.setdefault(row["_id"]["batch_id"], {})[JobState(row["_id"]["state"])] = row["count"]
+        return counts
+
+    @guarded
+    async def cancel_pending(self, batch_id: str, reason: Message, now: datetime) -> int:
+        result = await self._jobs.update_many(
+            {"state": JobState.PENDING.value, "batch_id": batch_id}, _cancelled(reason, now)
+        )
+        return result.modified_count
+
+    @guarded
+    async def cancel(self, job_id: str, reason: Message, now: datetime) -> Job | None:
+        cancelled = await self._jobs.find_one_and_update(
+            {"_id": job_id, "state": JobState.PENDING.value},
+            _cancelled(reason, now),
+            return_document=ReturnDocument.AFTER,
+        )
+        if cancelled is not None:
+            return optional(Job, cancelled)
+        # A call in progress is not hung up on; it is the contact's last.
+        return optional(
+            Job,
+            await self._jobs.find_one_and_update(
+                {"_id": job_id, "state": {"$in": [state.value for state in IN_FLIGHT]}},
+                {"$set": {"cancel_requested": True, "updated_at": now}},
+                return_document=ReturnDocument.AFTER,
+            ),
+        )
+
+    @guarded
+    async def reopen(self, job: Job, now: datetime, *, extra_attempts: int) -> Job | None:
+        """Make a failed, cancelled or pending job due at once; None if it has moved since it was read."""
+        return optional(
+            Job,
+            await self._jobs.find_one_and_update(
+                {"_id": job.job_id, "state": job.state.value, "fence": job.fence, "attempts": job.attempts},
+                {
+                    "$set": {
+                        "state": JobState.PENDING.value,
+                        "waiting_for": WaitingFor.NEW.value,
+                        "priority": OPERATOR_PRIORITY,
+                        "due_at": now,
+                        "updated_at": now,
+                        "extra_attempts": extra_attempts,
+                        "cancel_requested": False,
+                    },
+                    "$unset": {"reason": "", "finished_at": ""},
+                },
+                return_document=ReturnDocument.AFTER,
+            ),
+        )
+
+
+def _cancelled(reason: Message, now: datetime) -> Document:
+    return {
+        "$set": {
+            "state": JobState.CANCELLED.value,
+            "reason": plain(reason),
+            "finished_at": now,
+            "updated_at": now,
+        },
+        "$unset": {"waiting_for": ""},
+    }

@@ -1,0 +1,63 @@
+"""The ledger in MongoDB: documents are added and never changed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pymongo import DESCENDING
+from pymongo.errors import DuplicateKeyError
+
+from app.domain.transactions import Transaction, TransactionType, Usage
+from app.repositories.database import Database, Document, Repository, guarded
+from app.repositories.documents import from_document, optional, to_document
+
+
+class MongoTransactions(Repository):
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._transactions = database.collection("transactions")
+
+    @guarded
+    async def add(self, transaction: Transaction) -> bool:
+        try:
+            await self._transactions.insert_one(to_document(transaction))
+        except DuplicateKeyError:
+            return False
+        return True
+
+    @guarded
+    async def get(self, transaction_id: str) -> Transaction | None:
+        document = await self._transactions.find_one({"_id": transaction_id})
+        return optional(Transaction, document)
+
+    @guarded
+    async def page(self, account_id: str, *, limit: int, skip: int) -> tuple[list[Transaction], int]:
+        match = {"account_id": account_id}
+        cursor = self._transactions.find(match).sort([("created_at", DESCENDING), ("_id", DESCENDING)])
+        found = [from_document(Transaction, document) async for document in cursor.skip(skip).limit(limit)]
+        return found, await self._transactions.count_documents(match)
+
+    @guarded
+    async def usage(self, account_id: str, since: datetime, until: datetime) -> Usage:
+        match = {
+            "account_id": account_id,
+            "type": TransactionType.CALL_USAGE.value,
+            "created_at": {"$gte": since, "$lt": until},
+        }
+        sums = await self._sums(match, None, first_at={"$min": "$created_at"})
+        return sums.get(None, Usage())
+
+    @guarded
+    async def batch_usage(self, batch_ids: Sequence[str]) -> dict[str, Usage]:
+        return await self._sums({"batch_id": {"$in": list(batch_ids)}}, "$batch_id")
+
+    async def _sums(self, match: Document, key: str | None, **more: Any) -> dict[Any, Usage]:
+        totals = {
+            "calls": {"$sum": 1},
+            "units": {"$sum": {"$multiply": ["$amount", -1]}},
+            "minutes": {"$sum": "$minutes"},
+            "cost": {"$sum": "$cost"},
+            **more,
+        }
+        cursor = await self._transactions.aggregate([{"$match": match}, {"$group": {"_id": key, **totals}}])
+        return {group.pop("_id"): Usage.model_validate(group) async for group in cursor}

@@ -1,0 +1,93 @@
+"""Writing a batch's jobs: all of them or none.
+
+The batch stands as `importing` while its jobs are written, with a lease that its importer extends. If the importer
+dies, the lease runs out and a worker undoes the import: nothing is left half-created.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.domain.batches import Batch, BatchStatus
+from app.domain.contacts import ContactRow
+from app.domain.errors import Conflict
+from app.domain.jobs import Job, JobState, WaitingFor
+from app.domain.ports import Batches, Jobs, Time
+
+IMPORT_LEASE = timedelta(minutes=2)
+EXTEND_EVERY = timedelta(seconds=30)
+
+
+async def import_jobs(
+    batches: Batches,
+    jobs: Jobs,
+    time: Time,
+    batch: Batch,
+    chunks: AsyncIterator[list[ContactRow]],
+    opened: dict[str, Any],
+) -> Batch:
+    """Write a job for every contact, then move the batch out of `importing` with the changes `opened`.
+
+    `batch` is in the database as `importing`. Raises Conflict if a worker undid the import meanwhile (the importer
+    was frozen past its lease); on any other error the import is undone as far as the database can be reached.
+    """
+    written = 0
+    extended_at = time.now()
+    try:
+        async for chunk in chunks:
+            now = time.now()
+            if now - extended_at > EXTEND_EVERY:
+                await _extend(batches, batch, now)
+                extended_at = now
+            await jobs.insert_many(list(_jobs_of(batch, chunk, first_number=written + 1, now=now)))
+            written += len(chunk)
+        changes = {"total_jobs": written, "import_expires_at": None, "updated_at": time.now(), **opened}
+        status = changes.pop("status")
+        finished = await batches.move(batch.batch_id, [BatchStatus.IMPORTING], status, changes)
+    except BaseException:
+        await undo_import(batches, jobs, batch)
+        raise
+    if finished is None:
+        await jobs.delete_of_batch(batch.batch_id)
+        raise Conflict("import_undone")
+    return finished
+
+
+async def undo_import(batches: Batches, jobs: Jobs, batch: Batch) -> None:
+    """Remove a batch that is still `importing`, with its jobs. The batch goes last, so that a crash here is
+    repeated."""
+    current = await batches.get(batch.batch_id)
+    if current is None or current.status is not BatchStatus.IMPORTING:
+        return
+    await jobs.delete_of_batch(batch.batch_id)
+    await batches.delete(batch.batch_id)
+
+
+async def in_chunks(contacts: list[ContactRow], size: int = 1000) -> AsyncIterator[list[ContactRow]]:
+    """Contacts that are in memory already, as `import_jobs` takes them."""
+    for start in range(0, len(contacts), size):
+        yield contacts[start : start + size]
+
+
+async def _extend(batches: Batches, batch: Batch, now: datetime) -> None:
+    until = now + IMPORT_LEASE
+    changes = {"import_expires_at": until, "wake_at": until}
+    if await batches.move(batch.batch_id, [BatchStatus.IMPORTING], BatchStatus.IMPORTING, changes) is None:
+        raise Conflict("import_undone")
+
+
+def _jobs_of(batch: Batch, chunk: list[ContactRow], *, first_number: int, now: datetime) -> Iterable[Job]:
+    """Jobs with ids made of the batch's and the contact's place, so that writing one twice writes it once."""
+    for number, row in enumerate(chunk, first_number):
+        yield Job(
+            job_id=f"{batch.batch_id}-{number:06d}",
+            account_id=batch.account_id,
+            batch_id=batch.batch_id,
+            row=row.row_number,
+            state=JobState.PENDING,
+            waiting_for=WaitingFor.NEW,
+            due_at=batch.scheduled_at or now,
+            contact=row.contact,
+            created_at=now,
+            updated_at=now,
+        )

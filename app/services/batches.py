@@ -1,0 +1,154 @@
+"""Use cases of a batch that exists: read, pause, resume, edit, cancel."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.domain.batches import Batch, BatchStatus, LogEntry, Progress
+from app.domain.calling_hours import next_allowed_at
+from app.domain.errors import Conflict, NotFound
+from app.domain.jobs import FINAL, IN_FLIGHT, JobState
+from app.domain.messages import Message
+from app.domain.ports import Batches, Jobs, Time, Transactions
+from app.domain.transactions import Usage
+from app.services.batch_events import log_event
+
+OPEN = (BatchStatus.DRAFT, BatchStatus.SCHEDULED, BatchStatus.RUNNING, BatchStatus.PAUSED)
+
+
+@dataclass(frozen=True)
+class BatchView:
+    """A batch with what its jobs and the ledger say of it."""
+
+    batch: Batch
+    progress: Progress
+    usage: Usage
+    next_window_opens_at: datetime | None
+    """When its hours open next; None if they are open, or it does not run."""
+
+
+class BatchService:
+    def __init__(self, batches: Batches, jobs: Jobs, transactions: Transactions, time: Time) -> None:
+        self._batches = batches
+        self._jobs = jobs
+        self._transactions = transactions
+        self._time = time
+
+    async def get(self, batch_id: str) -> Batch:
+        """Raises NotFound."""
+        batch = await self._batches.get(batch_id)
+        if batch is None:
+            raise NotFound("batch_not_found", batch_id=batch_id)
+        return batch
+
+    async def view(self, batch_id: str) -> BatchView:
+        return (await self.views([await self.get(batch_id)]))[0]
+
+    async def views(self, batches: list[Batch]) -> list[BatchView]:
+        """One question to the jobs and one to the ledger, however many batches."""
+        ids = [batch.batch_id for batch in batches]
+        counts = await self._jobs.counts(ids)
+        usage = await self._transactions.batch_usage(ids)
+        now = self._time.now()
+        return [
+            BatchView(
+                batch=batch,
+                progress=progress_of(counts.get(batch.batch_id, {})),
+                usage=usage.get(batch.batch_id, Usage()),
+                next_window_opens_at=_next_window(batch, now),
+            )
+            for batch in batches
+        ]
+
+    async def page(
+        self, *, account_id: str | None, status: BatchStatus | None, is_active: bool | None, limit: int, skip: int
+    ) -> tuple[list[BatchView], int]:
+        statuses = _statuses(status, is_active)
+        batches, total = await self._batches.page(account_id=account_id, statuses=statuses, limit=limit, skip=skip)
+        return await self.views(batches), total
+
+    async def logs(self, batch_id: str, *, limit: int, skip: int) -> tuple[list[LogEntry], int]:
+        await self.get(batch_id)
+        return await self._batches.logs(batch_id, limit=limit, skip=skip)
+
+    async def change(self, batch_id: str, changes: dict[str, Any], *, is_active: bool | None, user: str) -> BatchView:
+        """Edit, pause (`is_active` False) or resume (True), in one step. Takes effect at the next claim."""
+        batch = await self.get(batch_id)
+        if batch.status not in OPEN and (is_active is not None or changes):
+            raise Conflict("batch_not_changeable", status=batch.status.value)
+        target = self._target(batch, is_active)
+        now = self._time.now()
+        everything = {**changes, **_wake(batch, target, now), "updated_at": now}
+        if target is not batch.status:
+            everything |= {"pause_reason": None, "block": None}
+            if target is BatchStatus.RUNNING and batch.started_at is None:
+                everything["started_at"] = now
+        if await self._batches.move(batch_id, [batch.status], target, everything) is None:
+            raise Conflict("batch_changed_meanwhile")
+        for event, params in _events(batch, target, changes):
+            await log_event(self._batches, self._time, batch_id, event, user, **params)
+        return await self.view(batch_id)
+
+    async def cancel(self, batch_id: str, *, user: str) -> BatchView:
+        """For good. Repeating it is harmless; a call in progress ends by itself and is its contact's last."""
+        batch = await self.get(batch_id)
+        if batch.status is not BatchStatus.CANCELLED:
+            now = self._time.now()
+            changes = {"wake_at": now, "block": None, "finished_at": now, "updated_at": now}
+            if await self._batches.move(batch_id, OPEN, BatchStatus.CANCELLED, changes) is None:
+                raise Conflict("batch_not_changeable", status=(await self.get(batch_id)).status.value)
+            await log_event(self._batches, self._time, batch_id, "batch_cancelled", user)
+        # The batch says no from here on; should this stop half-way, a worker goes on with it.
+        await self._jobs.cancel_pending(batch_id, Message(code="batch_cancelled"), self._time.now())
+        return await self.view(batch_id)
+
+    def _target(self, batch: Batch, is_active: bool | None) -> BatchStatus:
+        if is_active is None or is_active == batch.is_active:
+            return batch.status
+        if not is_active:
+            if batch.status is BatchStatus.DRAFT:
+                raise Conflict("batch_not_changeable", status=batch.status.value)
+            return BatchStatus.PAUSED
+        later = batch.scheduled_at is not None and batch.scheduled_at > self._time.now()
+        return BatchStatus.SCHEDULED if later else BatchStatus.RUNNING
+
+
+def progress_of(counts: dict[JobState, int]) -> Progress:
+    """The counts by state as an operator reads them."""
+    return Progress(
+        pending=counts.get(JobState.PENDING, 0),
+        in_progress=sum(counts.get(state, 0) for state in IN_FLIGHT),
+        **{state.value: counts.get(state, 0) for state in FINAL},
+    )
+
+
+def _wake(batch: Batch, target: BatchStatus, now: datetime) -> dict[str, Any]:
+    """When a worker should look at the batch after the change."""
+    if target is BatchStatus.RUNNING:
+        return {"wake_at": now}
+    if target is BatchStatus.SCHEDULED:
+        return {"wake_at": batch.scheduled_at}
+    return {"wake_at": None}
+
+
+def _events(batch: Batch, target: BatchStatus, changes: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    events: list[tuple[str, dict[str, Any]]] = []
+    if changes:
+        events.append(("batch_edited", {"fields": ", ".join(sorted(changes))}))
+    if target is not batch.status:
+        events.append(("batch_paused_by_user" if target is BatchStatus.PAUSED else "batch_resumed", {}))
+    return events
+
+
+def _next_window(batch: Batch, now: datetime) -> datetime | None:
+    if batch.status not in {BatchStatus.RUNNING, BatchStatus.SCHEDULED}:
+        return None
+    start = max(now, batch.scheduled_at) if batch.scheduled_at else now
+    opens = next_allowed_at(start, batch.call_settings.hours)
+    return opens if opens != now else None
+
+
+def _statuses(status: BatchStatus | None, is_active: bool | None) -> list[BatchStatus] | None:
+    if status is None and is_active is None:
+        return None
+    return [s for s in BatchStatus if status in {None, s} and is_active in {None, s.is_active}]

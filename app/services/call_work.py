@@ -1,0 +1,88 @@
+"""Everything that a worker does with jobs, as the verbs that the runner drives."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from app.domain.errors import DatabaseUnavailable
+from app.domain.jobs import Job, JobState
+from app.domain.ports import JobQueue
+from app.services.call_following import CallFollowing
+from app.services.claiming import Claiming
+from app.services.dialing import Dialing
+from app.services.rescuing import Rescuing
+from app.services.settling import Settling
+from app.services.verifying import Verifying
+from app.services.worker_control import WorkerControl
+
+log = structlog.get_logger("worker")
+
+
+class CallWork:
+    def __init__(
+        self,
+        queue: JobQueue,
+        control: WorkerControl,
+        claiming: Claiming,
+        dialing: Dialing,
+        verifying: Verifying,
+        following: CallFollowing,
+        settling: Settling,
+        rescuing: Rescuing,
+    ) -> None:
+        self._queue = queue
+        self._control = control
+        self._claiming = claiming
+        self._dialing = dialing
+        self._verifying = verifying
+        self._following = following
+        self._settling = settling
+        self._rescuing = rescuing
+
+    async def claim(self, capacity: int) -> list[Job]:
+        return await self._claiming.claim(capacity)
+
+    async def adopt(self, capacity: int) -> list[Job]:
+        return await self._rescuing.adopt(capacity)
+
+    async def tidy(self) -> None:
+        await self._rescuing.release_orphans()
+
+    async def renew(self, job_ids: Sequence[str]) -> None:
+        await self._queue.renew(self._control.worker_id, job_ids, self._control.lease)
+
+    async def hand_over(self) -> int:
+        return await self._queue.hand_over(self._control.worker_id)
+
+    async def process(self, job: Job) -> None:
+        """Take a job as far as it goes here: to a final or pending state, or until the worker stops.
+
+        Without MongoDB, or after an error of ours, the job is let go as it stands: its lease runs out, and whoever
+        adopts it does what its state asks for. That is the same road as after a crash.
+        """
+        with structlog.contextvars.bound_contextvars(
+            job_id=job.job_id, batch_id=job.batch_id, account_id=job.account_id, attempt_id=job.attempt_id
+        ):
+            try:
+                await self._advance(job)
+            except DatabaseUnavailable:
+                log.warning("job_let_go", state=job.state.value, reason="mongodb_unavailable")
+            except Exception:
+                log.exception("job_let_go", state=job.state.value, reason="error")
+
+    async def _advance(self, job: Job | None) -> None:
+        while job is not None:
+            match job.state:
+                case JobState.LEASED:
+                    job = await self._dialing.dial(job)
+                case JobState.VERIFYING:
+                    job = await self._verifying.verify(job)
+                case JobState.IN_CALL:
+                    job = await self._following.follow(job)
+                case JobState.UNCERTAIN:
+                    job = await self._following.wait_out(job)
+                case JobState.SETTLING:
+                    await self._settling.apply(job)
+                    return
+                case _:
+                    return

@@ -1,0 +1,149 @@
+"""Which jobs a worker takes next, and what becomes of batches that have none.
+
+One claimer a process, batch by batch: a batch that is closed, paused or waiting costs nothing, however many jobs it
+has, because it sleeps (`wake_at`) until something can happen. Whatever may make work due earlier wakes it and raises
+its `revision`, so that a sleep decided on older facts does not stick.
+"""
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+
+import structlog
+
+from app.domain.accounts import Account, AccountStatus
+from app.domain.batches import Batch, BatchStatus
+from app.domain.calling_hours import is_allowed, next_allowed_at
+from app.domain.jobs import FINAL, Job
+from app.domain.messages import Message
+from app.domain.ports import Accounts, Batches, JobQueue, Jobs, Time
+from app.services.batch_events import blocked, log_event
+from app.services.batch_import import undo_import
+from app.services.worker_control import ProviderHold, WorkerControl
+
+log = structlog.get_logger("worker")
+
+BATCHES_A_LOOK = 200
+RECHECK_SECONDS = 60
+"""A batch with jobs in flight, or of a suspended account, is looked at this often even if nothing wakes it."""
+
+
+class Claiming:
+    def __init__(
+        self,
+        accounts: Accounts,
+        batches: Batches,
+        jobs: Jobs,
+        queue: JobQueue,
+        control: WorkerControl,
+        hold: ProviderHold,
+        time: Time,
+    ) -> None:
+        self._accounts = accounts
+        self._batches = batches
+        self._jobs = jobs
+        self._queue = queue
+        self._control = control
+        self._hold = hold
+        self._time = time
+
+    async def claim(self, capacity: int) -> list[Job]:
+        """Lease at most `capacity` due jobs, within every account's limit and every batch's hours."""
+        if capacity <= 0 or self._hold.active or not self._control.may_dial():
+            return []
+        now = self._time.now()
+        due = await self._batches.due(now, BATCHES_A_LOOK)
+        accounts = await self._accounts.get_many({batch.account_id for batch in due})
+        open_batches: dict[str, list[Batch]] = defaultdict(list)
+        for batch in due:
+            if await self._is_open(batch, accounts.get(batch.account_id), now):
+                open_batches[batch.account_id].append(batch)
+        return await self._share_out(open_batches, accounts, capacity, now)
+
+    async def _is_open(self, batch: Batch, account: Account | None, now: datetime) -> bool:
+        """Whether jobs of `batch` may be claimed now; if not, do what is to be done with it instead."""
+        if batch.status is BatchStatus.RUNNING and account is not None:
+            return await self._is_callable(batch, account, now)
+        if batch.status is BatchStatus.SCHEDULED:
+            await self._start(batch, now)
+        elif batch.status is BatchStatus.CANCELLED:
+            await self._jobs.cancel_pending(batch.batch_id, Message(code="batch_cancelled"), now)
+            in_flight = await self._queue.in_flight([batch.batch_id])
+            await self._batches.sleep(batch, now + timedelta(seconds=RECHECK_SECONDS) if in_flight else None, None)
+        elif batch.status is BatchStatus.IMPORTING:
+            log.warning("import_undone", batch_id=batch.batch_id)
+            await undo_import(self._batches, self._jobs, batch)
+        else:
+            await self._batches.sleep(batch, None, batch.block)
+        return False
+
+    async def _is_callable(self, batch: Batch, account: Account, now: datetime) -> bool:
+        if account.status is not AccountStatus.ACTIVE:
+            reason = Message(code="account_suspended")
+            until = now + timedelta(seconds=RECHECK_SECONDS)
+            await self._batches.sleep(batch, until, blocked(batch, reason, now, until))
+            return False
+        hours = batch.call_settings.hours
+        if is_allowed(now, hours):
+            return True
+        until = next_allowed_at(now, hours) or now + timedelta(days=1)
+        await self._batches.sleep(batch, until, blocked(batch, Message(code="hours_closed"), now, until))
+        return False
+
+    async def _start(self, batch: Batch, now: datetime) -> None:
+        changes = {"started_at": now, "updated_at": now, "wake_at": now}
+        if await self._batches.move(batch.batch_id, [BatchStatus.SCHEDULED], BatchStatus.RUNNING, changes) is not None:
+            await log_event(self._batches, self._time, batch.batch_id, "batch_started")
+
+    async def _share_out(
+        self, open_batches: dict[str, list[Batch]], accounts: dict[str, Account], capacity: int, now: datetime
+    ) -> list[Job]:
+        """Give every account, and within it every batch, its turn: urgent first, then who has least in flight."""
+        claimed: list[Job] = []
+        in_flight = await self._queue.in_flight([b.batch_id for group in open_batches.values() for b in group])
+        for turn, (account_id, batches) in enumerate(open_batches.items()):
+            share = -(-(capacity - len(claimed)) // (len(open_batches) - turn))
+            limit = accounts[account_id].features.max_concurrent_calls
+            used = await self._queue.used_slots(account_id)
+            free = [slot for slot in range(limit) if slot not in used][:share]
+            batches.sort(key=lambda batch: (-batch.priority, in_flight.get(batch.batch_id, 0)))
+            claimed += await self._claim_in_turn(batches, free, now)
+        return claimed
+
+    async def _claim_in_turn(self, batches: list[Batch], free: list[int], now: datetime) -> list[Job]:
+        claimed: list[Job] = []
+        for turn, batch in enumerate(batches):
+            share = -(-len(free) // (len(batches) - turn))
+            slots, free = free[:share], free[share:]
+            if not slots:
+                break
+            jobs = await self._queue.claim(
+                batch.batch_id, slots, worker_id=self._control.worker_id, lease=self._control.lease, now=now
+            )
+            taken = {job.slot for job in jobs}
+            free += [slot for slot in slots if slot not in taken]
+            claimed += jobs
+            if len(jobs) < len(slots):
+                await self._rest(batch, now)
+        return claimed
+
+    async def _rest(self, batch: Batch, now: datetime) -> None:
+        """A batch that had fewer due jobs than slots: let it sleep until its next job, or complete it.
+
+        In flight is asked before pending, and completion also needs every job counted as final: a job on its way from
+        one to the other between the questions must not be overlooked.
+        """
+        in_flight = (await self._queue.in_flight([batch.batch_id])).get(batch.batch_id, 0)
+        earliest = await self._queue.earliest_due(batch.batch_id)
+        if earliest is not None and earliest <= now:
+            return
+        if earliest is None and in_flight == 0 and await self._all_final(batch):
+            if await self._batches.complete(batch, now):
+                await log_event(self._batches, self._time, batch.batch_id, "batch_completed")
+            return
+        recheck = now + timedelta(seconds=RECHECK_SECONDS)
+        until = earliest or recheck
+        await self._batches.sleep(batch, min(until, recheck) if in_flight else until, None)
+
+    async def _all_final(self, batch: Batch) -> bool:
+        counts = (await self._jobs.counts([batch.batch_id])).get(batch.batch_id, {})
+        return sum(count for state, count in counts.items() if state in FINAL) >= batch.total_jobs

@@ -1,0 +1,265 @@
+"""From a leased job to a phone that rings, at most once: design.md §5 "Dial".
+
+    decide → reserve the money → store the intent → is the intent fresh? → POST → in call
+
+Any error in deciding means "do not call". Until the intent is stored nothing can ring; from then on only a sure "not
+placed" leads back to `pending`, everything else to `verifying`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from app.domain.accounts import Account
+from app.domain.admission import Refusal, RefusalKind, refuse
+from app.domain.batches import CALL_SECONDS, Batch
+from app.domain.calling_hours import is_allowed
+from app.domain.calls import CallOrder
+from app.domain.jobs import Attempt, Job, JobState, WaitingFor
+from app.domain.messages import Message
+from app.domain.money import affordable_seconds, charge_for
+from app.domain.outcomes import Disposition, Effect, Outcome
+from app.domain.phone_numbers import mask
+from app.domain.ports import Accounts, Batches, CallProvider, JobQueue, Time
+from app.domain.provider_errors import (
+    Ambiguous,
+    ConfigurationRejected,
+    NumberRejected,
+    ProviderUnreachable,
+    Throttled,
+)
+from app.domain.retry_policy import next_phone
+from app.domain.variables import call_variables, contact_variables
+from app.services.batch_events import blocked
+from app.services.call_tuning import CallTuning
+from app.services.persisting import persist
+from app.services.settling import Settling
+from app.services.worker_control import ProviderHold, WorkerControl
+
+log = structlog.get_logger("worker")
+
+NUMBER_REJECTED = Outcome(disposition=Disposition.INVALID_NUMBER, effect=Effect.RETIRE_PHONE, counted=False)
+CONFIGURATION_REJECTED = Outcome(disposition=Disposition.STOPPED_BY_PROVIDER, effect=Effect.STOP_BATCH, counted=False)
+
+UNDECIDED_PAUSE = timedelta(minutes=1)
+NO_BALANCE = Refusal(kind=RefusalKind.NO_BALANCE, reason=Message(code="no_balance"))
+
+
+@dataclass(frozen=True)
+class CallDefaults:
+    """What a call uses where neither the batch nor the account has its own."""
+
+    agent_id: str
+    from_number: str
+
+
+class Dialing:
+    def __init__(
+        self,
+        accounts: Accounts,
+        batches: Batches,
+        queue: JobQueue,
+        provider: CallProvider,
+        settling: Settling,
+        control: WorkerControl,
+        hold: ProviderHold,
+        time: Time,
+        tuning: CallTuning,
+        defaults: CallDefaults,
+    ) -> None:
+        self._accounts = accounts
+        self._batches = batches
+        self._queue = queue
+        self._provider = provider
+        self._settling = settling
+        self._control = control
+        self._hold = hold
+        self._time = time
+        self._tuning = tuning
+        self._defaults = defaults
+
+    async def dial(self, job: Job) -> Job | None:
+        """Take a leased job to `in_call`, `verifying` or `settling`; None if it went back or is no longer ours."""
+        if not self._control.may_dial() or self._hold.active:
+            await self._put_back(job, _waiting(job), None)
+            return None
+        batch, account = await self._batches.get(job.batch_id), await self._accounts.get(job.account_id)
+        if batch is None or account is None:
+            raise LookupError(f"job {job.job_id} has no batch or no account")
+        _say_taken(job, batch, self._time.now())
+        decision = self._decide(job, batch, account)
+        if isinstance(decision, Refusal):
+            await self._turn_away(job, batch, decision)
+            return None
+        if not await self._accounts.reserve(job.account_id, decision.attempt_id, decision.reserved):
+            await self._turn_away(job, batch, NO_BALANCE)
+            return None
+        return await self._send(job, batch, decision)
+
+    async def _send(self, job: Job, batch: Batch, attempt: Attempt) -> Job | None:
+        """Store the intent and ask Retell, once."""
+        asked_at = self._time.monotonic()
+        dialing = await self._queue.intend(job, attempt)
+        if dialing is None:
+            await self._accounts.release(job.account_id, attempt.attempt_id)
+            return None
+        stale = self._time.monotonic() - asked_at > self._tuning.intent_freshness.total_seconds()
+        closed = not is_allowed(self._time.now(), batch.call_settings.hours)
+        if stale or closed or not self._control.may_dial():
+            log.warning("intent_withdrawn", stale=stale, hours_closed=closed)
+            await self._withdraw(dialing, attempt, WaitingFor.HOURS if closed else WaitingFor.PROVIDER, None)
+            return None
+        log.info(
+            "call_placing",
+            phone=mask(attempt.phone),
+            attempt=attempt.number,
+            ring_timeout=attempt.ring_seconds,
+            max_call_duration=attempt.max_duration_seconds,
+        )
+        return await self._place(dialing, attempt)
+
+    async def _place(self, job: Job, attempt: Attempt) -> Job | None:
+        try:
+            report = await self._provider.place(attempt.request_body)
+        except (ProviderUnreachable, Throttled) as error:
+            seconds = self._hold.trouble(error.retry_after)
+            log.warning(
+                "retell_waited_for", error=type(error).__name__, detail=error.detail, wait_seconds=round(seconds, 1)
+            )
+            reason = Message(code="provider_waited_for", params={"detail": error.detail})
+            await self._withdraw(job, attempt, WaitingFor.PROVIDER, reason)
+            return None
+        except NumberRejected as error:
+            log.info("number_rejected", detail=error.detail)
+            outcome, detail = NUMBER_REJECTED, error.detail
+        except ConfigurationRejected as error:
+            log.error("retell_refuses", detail=error.detail)  # noqa: TRY400 - their answer, not our traceback
+            outcome, detail = CONFIGURATION_REJECTED, error.detail
+        except Ambiguous as error:
+            log.warning("call_perhaps_placed", detail=error.detail)
+            return await persist(lambda: self._queue.mark_verifying(job, self._time.now()))
+        else:
+            if self._hold.well():
+                log.info("retell_answers_again")
+            log.info("call_placed", call_id=report.call_id)
+            return await persist(lambda: self._queue.mark_in_call(job, report, self._time.now()))
+        return await persist(lambda: self._settling.decide(job, outcome, None, detail))
+
+    def _decide(self, job: Job, batch: Batch, account: Account) -> Attempt | Refusal:
+        try:
+            return refuse(job, batch, account, self._time.now()) or self._attempt(job, batch, account) or NO_BALANCE
+        except Exception as error:
+            log.exception("admission_failed")
+            reason = Message(code="admission_failed", params={"error": type(error).__name__})
+            return Refusal(kind=RefusalKind.UNDECIDED, reason=reason, until=self._time.now() + UNDECIDED_PAUSE)
+
+    def _attempt(self, job: Job, batch: Batch, account: Account) -> Attempt | None:
+        """The attempt to make, with the exact request; None if the money covers no call at all."""
+        settings = batch.call_settings
+        seconds = affordable_seconds(account.funds.free, settings.max_call_duration, account.plan_type, account.pricing)
+        phone_index = next_phone(job.contact.phones, job.retired_phones, job.next_phone_index)
+        if seconds < CALL_SECONDS[0] or phone_index is None or job.attempt_id is None:
+            return None
+        phone = job.contact.phones[phone_index]
+        now = self._time.now()
+        order = self._order(job, batch, account, phone, seconds, now)
+        return Attempt(
+            attempt_id=job.attempt_id,
+            number=job.attempts + 1,
+            phone=phone,
+            phone_index=phone_index,
+            max_duration_seconds=seconds,
+            ring_seconds=settings.ring_timeout,
+            reserved=charge_for(seconds, account.plan_type, account.pricing).units,
+            request_body=self._provider.request_body(order),
+            intent_at=now,
+        )
+
+    def _order(self, job: Job, batch: Batch, account: Account, phone: str, seconds: int, now: datetime) -> CallOrder:
+        voice, settings = batch.voice_settings, batch.call_settings
+        variables = contact_variables(
+            job.contact, account_name=account.account_name, phone=phone, now=now, timezone=settings.hours.timezone
+        )
+        return CallOrder(
+            attempt_id=job.attempt_id or "",
+            job_id=job.job_id,
+            batch_id=job.batch_id,
+            account_id=job.account_id,
+            from_number=batch.retell_from_number or account.retell_from_number or self._defaults.from_number,
+            to_number=phone,
+            agent_id=batch.retell_agent_id or account.retell_agent_id or self._defaults.agent_id or None,
+            ring_seconds=settings.ring_timeout,
+            max_duration_seconds=seconds,
+            voice_id=None if voice.voice_id == "default" else voice.voice_id,
+            voice_speed=voice.speed,
+            volume=voice.volume,
+            language=voice.language,
+            timezone=settings.hours.timezone,
+            variables=call_variables(batch.script_content, variables),
+        )
+
+    async def _turn_away(self, job: Job, batch: Batch, refusal: Refusal) -> None:
+        """Not now, or never: nothing was sent and no attempt is used."""
+        log.info("job_not_dialed", kind=refusal.kind.value, reason=refusal.reason.code, until=refusal.until)
+        now = self._time.now()
+        if refusal.kind is RefusalKind.CANCELLED:
+            await self._end(job, JobState.CANCELLED, refusal.reason)
+        elif refusal.kind in {RefusalKind.MAX_ATTEMPTS, RefusalKind.NO_PHONE_LEFT}:
+            await self._end(job, JobState.FAILED, refusal.reason)
+        elif refusal.kind is RefusalKind.NO_BALANCE:
+            # The contact keeps its turn: it is due as soon as there is money.
+            await self._queue.release(job, now, waiting_for=WaitingFor.BALANCE, reason=refusal.reason, due_at=None)
+            until = now + self._tuning.balance_recheck
+            await self._batches.sleep(batch, until, blocked(batch, refusal.reason, now, until))
+        else:
+            waiting_for = WaitingFor.HOURS if refusal.kind is RefusalKind.OUTSIDE_HOURS else _waiting(job)
+            await self._put_back(job, waiting_for, refusal.reason, refusal.until)
+
+    async def _end(self, job: Job, state: JobState, reason: Message) -> None:
+        await self._queue.end_unsent(job, state, reason, self._time.now())
+        await self._batches.wake(job.batch_id, self._time.now())
+
+    async def _put_back(
+        self, job: Job, waiting_for: WaitingFor, reason: Message | None, due_at: datetime | None = None
+    ) -> None:
+        now = self._time.now()
+        await self._queue.release(job, now, waiting_for=waiting_for, reason=reason, due_at=due_at)
+        await self._batches.wake(job.batch_id, due_at or now)
+
+    async def _withdraw(self, job: Job, attempt: Attempt, waiting_for: WaitingFor, reason: Message | None) -> None:
+        """Back to pending from `dialing`: only the living holder may, and only knowing that nothing was placed.
+
+        The job goes first: as long as an attempt may still be made, its reservation must stand.
+        """
+        await persist(
+            lambda: self._queue.release(job, self._time.now(), waiting_for=waiting_for, reason=reason, due_at=None)
+        )
+        await self._accounts.release(job.account_id, attempt.attempt_id)
+        await self._batches.wake(job.batch_id, self._time.now())
+
+
+def _waiting(job: Job) -> WaitingFor:
+    """What a job waits for that was not kept back by anything of its own."""
+    return WaitingFor.RETRY if job.attempts else WaitingFor.NEW
+
+
+def _say_taken(job: Job, batch: Batch, now: datetime) -> None:
+    """What the contract asks the worker to print for each job that it takes."""
+    settings = batch.call_settings
+    hours = settings.hours
+    log.info(
+        "job_taken",
+        batch=batch.name,
+        call_settings={
+            "allowed_hours": f"{hours.start:%H:%M}-{hours.end:%H:%M}",
+            "days_of_week": sorted(hours.days_of_week),
+            "timezone": hours.timezone,
+            "retry_delay_hours": settings.retry_delay_hours,
+        },
+        inside_allowed_hours=is_allowed(now, hours),
+        attempts=job.attempts,
+        max_attempts=job.max_attempts(settings.max_attempts),
+        ring_timeout=settings.ring_timeout,
+        max_call_duration=settings.max_call_duration,
+    )

@@ -1,0 +1,129 @@
+"""Use cases of a single job: read, retry, cancel."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.domain.batches import Batch, BatchStatus
+from app.domain.errors import Conflict, NotFound
+from app.domain.jobs import IN_FLIGHT, Job, JobState, WaitingFor
+from app.domain.messages import Message
+from app.domain.ports import Batches, Jobs, Time
+from app.services.batch_events import log_event
+
+
+class ShownStatus(StrEnum):
+    """A job's status as the contract names it; the finer states are ours."""
+
+    PENDING = "pending"
+    SCHEDULED = "scheduled"
+    SUSPENDED = "suspended"
+    """Waits for money."""
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+_WAITS = {
+    ShownStatus.PENDING: (WaitingFor.NEW,),
+    ShownStatus.SCHEDULED: (WaitingFor.RETRY, WaitingFor.HOURS, WaitingFor.PROVIDER),
+    ShownStatus.SUSPENDED: (WaitingFor.BALANCE,),
+}
+
+
+@dataclass(frozen=True)
+class JobView:
+    job: Job
+    batch: Batch
+
+    @property
+    def status(self) -> ShownStatus:
+        if self.job.state in IN_FLIGHT:
+            return ShownStatus.IN_PROGRESS
+        if self.job.state is not JobState.PENDING:
+            return ShownStatus(self.job.state.value)
+        waiting_for = self.job.waiting_for or WaitingFor.NEW
+        return next(status for status, waits in _WAITS.items() if waiting_for in waits)
+
+
+class JobService:
+    def __init__(self, batches: Batches, jobs: Jobs, time: Time) -> None:
+        self._batches = batches
+        self._jobs = jobs
+        self._time = time
+
+    async def get(self, job_id: str) -> JobView:
+        """Raises NotFound."""
+        job = await self._jobs.get(job_id)
+        if job is None:
+            raise NotFound("job_not_found", job_id=job_id)
+        return await self._view(job)
+
+    async def page(
+        self, *, account_id: str | None, batch_id: str | None, status: ShownStatus | None, limit: int, skip: int
+    ) -> tuple[list[JobView], int]:
+        states, waiting_for = _filter(status)
+        jobs, total = await self._jobs.page(
+            account_id=account_id, batch_id=batch_id, states=states, waiting_for=waiting_for, limit=limit, skip=skip
+        )
+        batches = {batch_id: await self._batch(batch_id) for batch_id in {job.batch_id for job in jobs}}
+        return [JobView(job, batches[job.batch_id]) for job in jobs], total
+
+    async def retry(self, job_id: str, *, user: str) -> JobView:
+        """One more attempt, due at once.
+
+        A failed or cancelled job gets one attempt more than it had; a pending one only comes forward. Raises
+        Conflict for a job in progress, or one whose contact was reached: that phone shall not ring again.
+        """
+        view = await self.get(job_id)
+        job, batch = view.job, view.batch
+        if job.state not in {JobState.PENDING, JobState.FAILED, JobState.CANCELLED}:
+            raise Conflict("job_not_retryable", status=view.status.value)
+        if batch.status is BatchStatus.CANCELLED:
+            raise Conflict("batch_not_changeable", status=batch.status.value)
+        needed = max(job.attempts + 1 - batch.call_settings.max_attempts, 0)
+        now = self._time.now()
+        reopened = await self._jobs.reopen(job, now, extra_attempts=max(job.extra_attempts, needed))
+        if reopened is None:
+            raise Conflict("job_changed_meanwhile")
+        await self._reopen_batch(batch)
+        await log_event(self._batches, self._time, batch.batch_id, "job_retried", user, job_id=job_id)
+        return await self._view(reopened)
+
+    async def cancel(self, job_id: str, *, user: str) -> JobView:
+        """Not to be called any more. Repeating it is harmless; raises Conflict if the job ended otherwise."""
+        view = await self.get(job_id)
+        if view.job.state is JobState.CANCELLED:
+            return view
+        job = await self._jobs.cancel(job_id, Message(code="cancelled_by_operator"), self._time.now())
+        if job is None:
+            raise Conflict("job_not_cancellable", status=(await self.get(job_id)).status.value)
+        await self._batches.wake(job.batch_id, self._time.now())
+        await log_event(self._batches, self._time, job.batch_id, "job_cancelled", user, job_id=job_id)
+        return await self._view(job)
+
+    async def _reopen_batch(self, batch: Batch) -> None:
+        now = self._time.now()
+        changes = {"wake_at": now, "finished_at": None, "updated_at": now}
+        if await self._batches.move(batch.batch_id, [BatchStatus.COMPLETED], BatchStatus.RUNNING, changes) is None:
+            await self._batches.wake(batch.batch_id, now)
+
+    async def _view(self, job: Job) -> JobView:
+        return JobView(job, await self._batch(job.batch_id))
+
+    async def _batch(self, batch_id: str) -> Batch:
+        batch = await self._batches.get(batch_id)
+        if batch is None:
+            raise NotFound("batch_not_found", batch_id=batch_id)
+        return batch
+
+
+def _filter(status: ShownStatus | None) -> tuple[Sequence[JobState] | None, Sequence[WaitingFor] | None]:
+    if status is None:
+        return None, None
+    if status is ShownStatus.IN_PROGRESS:
+        return sorted(IN_FLIGHT), None
+    if status in _WAITS:
+        return [JobState.PENDING], _WAITS[status]
+    return [JobState(status.value)], None

@@ -1,0 +1,156 @@
+"""The end of an attempt: its outcome and charge are stored first, then their effects, each safe to repeat.
+
+    settling stored in the job → ledger entry (id = attempt id) → charge swapped for the reservation (its presence is
+    the once-only token) → batch paused if the outcome says so → job leaves `settling` → batch woken
+
+A crash anywhere leaves a job in `settling`, and whoever adopts it calls `apply` again.
+"""
+
+import structlog
+
+from app.domain.accounts import Account
+from app.domain.calls import CallReport, CallStatus
+from app.domain.jobs import AttemptRecord, Job, JobState, Settlement
+from app.domain.messages import Message
+from app.domain.money import Charge, charge_for
+from app.domain.outcomes import Effect, Outcome
+from app.domain.ports import Accounts, Batches, JobQueue, Time, Transactions
+from app.domain.retry_policy import NextStep, next_step
+from app.domain.transactions import Transaction, TransactionType
+from app.services.batch_events import pause_by_system
+from app.services.call_tuning import CallTuning
+
+log = structlog.get_logger("worker")
+
+
+class Settling:
+    def __init__(
+        self,
+        accounts: Accounts,
+        batches: Batches,
+        queue: JobQueue,
+        transactions: Transactions,
+        time: Time,
+        tuning: CallTuning,
+    ) -> None:
+        self._accounts = accounts
+        self._batches = batches
+        self._queue = queue
+        self._transactions = transactions
+        self._time = time
+        self._tuning = tuning
+
+    async def decide(
+        self, job: Job, outcome: Outcome, report: CallReport | None, detail: str | None = None
+    ) -> Job | None:
+        """Store what the attempt came to; the job is `settling` afterwards, or None if it is no longer ours."""
+        account = await self._account(job)
+        settlement = Settlement(
+            outcome=outcome,
+            charge=_charge(job, account, report),
+            decided_at=self._time.now(),
+            detail=detail,
+        )
+        return await self._queue.settle(job, settlement, report)
+
+    async def apply(self, job: Job) -> None:
+        """Write the effects of a job that is `settling`, and move it on."""
+        account = await self._account(job)
+        batch = await self._batches.get(job.batch_id)
+        attempt, settlement = job.attempt, job.settlement
+        if attempt is None or settlement is None or batch is None:
+            raise LookupError(f"job {job.job_id} is settling without attempt, settlement or batch")
+        await self._charge_once(job, account, settlement, attempt.attempt_id)
+        if settlement.outcome.effect is Effect.STOP_BATCH:
+            reason = settlement.detail or (job.report and job.report.disconnection_reason) or "?"
+            await pause_by_system(
+                self._batches, self._time, job.batch_id, Message(code="stopped_by_provider", params={"detail": reason})
+            )
+        step = next_step(
+            job,
+            settlement.outcome,
+            batch.call_settings,
+            settlement.decided_at,
+            soon_base=self._tuning.provider_retry,
+        )
+        finished = await self._queue.finish(job, step, _record(job, step), self._time.now())
+        if finished is not None:
+            await self._batches.wake(job.batch_id, step.due_at or self._time.now())
+            _say(finished, settlement, step)
+
+    async def _charge_once(self, job: Job, account: Account, settlement: Settlement, attempt_id: str) -> None:
+        charge = settlement.charge
+        if charge.units or charge.cost:
+            await self._transactions.add(_usage(job, settlement, attempt_id))
+        await self._accounts.settle(account.account_id, attempt_id, account.plan_type, charge)
+
+    async def _account(self, job: Job) -> Account:
+        account = await self._accounts.get(job.account_id)
+        if account is None:
+            raise LookupError(f"job {job.job_id} has no account {job.account_id}")
+        return account
+
+
+def _charge(job: Job, account: Account, report: CallReport | None) -> Charge:
+    """The price of the provider's billed time, never more than was reserved for the call."""
+    charge = charge_for(_billed_seconds(report), account.plan_type, account.pricing)
+    if job.attempt is not None and charge.units > job.attempt.reserved:
+        return charge_for(job.attempt.max_duration_seconds, account.plan_type, account.pricing)
+    return charge
+
+
+def _billed_seconds(report: CallReport | None) -> float:
+    if report is None:
+        return 0
+    if report.billed_seconds is not None:
+        return report.billed_seconds
+    return report.seconds if report.status is not CallStatus.NOT_CONNECTED else 0
+
+
+def _usage(job: Job, settlement: Settlement, attempt_id: str) -> Transaction:
+    return Transaction(
+        transaction_id=attempt_id,
+        account_id=job.account_id,
+        type=TransactionType.CALL_USAGE,
+        amount=-settlement.charge.units,
+        minutes=settlement.charge.minutes,
+        cost=settlement.charge.cost,
+        description=Message(code="call_usage", params={"job_id": job.job_id, "seconds": settlement.charge.seconds}),
+        batch_id=job.batch_id,
+        job_id=job.job_id,
+        created_at=settlement.decided_at,
+    )
+
+
+def _record(job: Job, step: NextStep) -> AttemptRecord:
+    attempt, settlement, report = job.attempt, job.settlement, job.report
+    assert attempt is not None and settlement is not None  # noqa: S101, PT018 - `apply` has checked both
+    return AttemptRecord(
+        attempt_id=attempt.attempt_id,
+        number=attempt.number,
+        phone=attempt.phone,
+        call_id=attempt.call_id,
+        disposition=settlement.outcome.disposition,
+        disconnection_reason=report.disconnection_reason if report else None,
+        counted=step.attempts == attempt.number,
+        dialed_at=attempt.intent_at,
+        ended_at=settlement.decided_at,
+        duration_seconds=report.seconds if report else 0,
+        billed_seconds=settlement.charge.seconds,
+        cost=settlement.charge.cost,
+        provider_cost_cents=report.cost_cents if report else None,
+    )
+
+
+def _say(job: Job, settlement: Settlement, step: NextStep) -> None:
+    """One line a call: what happened and what follows."""
+    common = {
+        "disposition": settlement.outcome.disposition.value,
+        "attempts": step.attempts,
+        "billed_seconds": settlement.charge.seconds,
+        "cost": str(settlement.charge.cost),
+    }
+    if job.state is JobState.PENDING:
+        log.info("job_retry_scheduled", due_at=step.due_at, waiting_for=step.waiting_for, **common)
+    else:
+        log.info("job_finished", state=job.state.value, reason=step.reason and step.reason.code, **common)
