@@ -7,7 +7,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -146,7 +146,7 @@ Self_ = TypeVar("Self_", bound=Repository)
 
 def guarded(
     method: Callable[Concatenate[Self_, P], Awaitable[R]],
-) -> Callable[Concatenate[Self_, P], Awaitable[R]]:
+) -> Callable[Concatenate[Self_, P], Coroutine[Any, Any, R]]:
     """A repository method that takes one turn at the gate and raises only DatabaseUnavailable for a MongoDB that is
     away.
 

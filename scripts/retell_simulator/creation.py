@@ -38,9 +38,18 @@ def create_phone_call(simulator: Simulator, authorization: str | None, raw: byte
             _check_assets(simulator, request.body)
             request.over_limit = _check_limits(simulator)
     except Refused as refusal:
-        simulator.ledger.add(request.body, "rejected", refusal.status_code, error=refusal.message)
+        body = _readable(raw) if request.body is None else request.body
+        simulator.ledger.add(body, "rejected", refusal.status_code, error=refusal.message)
         return refused_reply(refusal, simulator.knobs)
     return _fulfil(simulator, request.body, request)
+
+
+def _readable(raw: bytes) -> JsonObject | None:
+    """The body of a request refused before it was read, for the record."""
+    try:
+        return parse_json_object(raw)
+    except Refused:
+        return None
 
 
 def _find_known(simulator: Simulator, body: JsonObject) -> Call | None:

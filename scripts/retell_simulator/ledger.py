@@ -113,7 +113,7 @@ def summarize(records: list[CreateRecord], calls: list[Call], clock: Clock, dial
             number: len(group) for number, group in by_number.items() if len(group) > dialed_more_than
         },
         "numbers_dialed_while_busy": [
-            number for number, group in by_number.items() if len(group) > 1 and peak_simultaneous(group, clock) > 1
+            number for number, group in by_number.items() if peak_simultaneous(group, clock) > 1
         ],
         "duplicate_attempt_ids": {
             attempt: [call.call_id for call in group] for attempt, group in by_attempt.items() if len(group) > 1
@@ -126,11 +126,9 @@ def peak_simultaneous(calls: Iterable[Call], clock: Clock) -> int:
     now, steps = clock.now(), []
     for call in calls:
         end = call.planned_end(clock)
-        end = now + 1 if end is None else end
-        if end > call.created_at:
-            steps += [(call.created_at, 1), (end, -1)]
+        steps += [(call.created_at, 1), (now + 1 if end is None else end, -1)]
     peak = current = 0
-    for _, step in sorted(steps):
+    for _, step in sorted(steps):  # at one instant the ends come first
         current += step
         peak = max(peak, current)
     return peak

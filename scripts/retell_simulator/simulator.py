@@ -6,7 +6,6 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
 from pydantic import BaseModel, ConfigDict
 
 from scripts.retell_simulator.calls import Call, CallStore, IdempotencyKeys, JsonObject
@@ -46,13 +45,12 @@ class Simulator:
     clock: Clock = field(default_factory=Clock)
     seed: int | str | None = None
     script: SimulatorScript = field(default_factory=SimulatorScript)
-    webhook_transport: httpx.AsyncBaseTransport | None = None
 
     def __post_init__(self) -> None:
         self.stopping = asyncio.Event()
         """Set on shutdown: requests left hanging are let go."""
         self._rng = random.Random(self.seed)  # noqa: S311
-        self.webhooks = Webhooks(self.clock, self.api_key, lambda: self.knobs, self._rng, self.webhook_transport)
+        self.webhooks = Webhooks(self.clock, self.api_key, lambda: self.knobs, self._rng)
         self.reset()
 
     def reset(self) -> None:

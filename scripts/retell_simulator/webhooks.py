@@ -56,10 +56,10 @@ class Webhooks:
         api_key: str,
         knobs: Callable[[], Knobs],
         rng: random.Random,
-        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._clock, self._api_key, self._knobs, self._rng = clock, api_key, knobs, rng
-        self.transport = transport
+        self.transport: httpx.AsyncBaseTransport | None = None
+        """Where the requests go; None: the network. Set before the first delivery."""
         self._client: httpx.AsyncClient | None = None
         self._queue: list[_Delivery] = []
         self._sequence = itertools.count()

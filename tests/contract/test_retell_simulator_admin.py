@@ -195,6 +195,15 @@ async def test_reset_returns_to_the_start() -> None:
         assert [record["result"] for record in await driver.creates()] == ["created"]
 
 
+async def test_reset_throws_the_same_dice_again(retell: Driver) -> None:
+    rounds = []
+    for _ in range(2):
+        await retell.http.post("/simulator/reset")
+        await retell.knobs(create_faults=[{"kind": "500_before", "probability": 0.5}])
+        rounds.append([(await retell.post_create()).status_code for _ in range(15)])
+    assert rounds[0] == rounds[1]
+
+
 def test_two_simulators_share_no_knobs() -> None:
     one, two = Simulator(), Simulator()
     one.knobs.webhooks.url = "http://a.test"

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from scripts.retell_simulator.app import build_app
 from scripts.retell_simulator.clock import ManualClock
 from tests.contract.conftest import FROM, KEY, TO, Driver
 
@@ -147,7 +148,10 @@ async def test_values_of_the_overrides(retell: Driver, agent: dict[str, Any], ex
     assert (await retell.create_with_agent(**agent)).status_code == expected
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'"x"', b'{"from_number": NaN}', b"\xff"])
+NOT_JSON = f'{{"from_number":"{FROM}","to_number":"{TO}","metadata":{{"a":NaN}}}}'.encode()
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'"x"', NOT_JSON, b"\xff"])
 async def test_a_body_that_is_no_json_object_is_400(retell: Driver, raw: bytes) -> None:
     assert (await retell.http.post("/v2/create-phone-call", content=raw)).status_code == 400
     assert [record["result"] for record in await retell.creates()] == ["rejected"]
@@ -191,7 +195,7 @@ async def test_a_wrong_key_is_401_and_still_recorded(retell: Driver) -> None:
         assert reply.status_code == 401
         assert reply.json() == {"status": "error", "message": "API key is missing or invalid."}
         assert (await retell.http.get("/get-concurrency", headers=headers)).status_code == 401
-    assert [record["status_code"] for record in await retell.creates()] == [401] * 3
+    assert [record["status_code"] for record in await retell.creates(to_number=TO)] == [401] * 3
 
 
 @pytest.mark.parametrize(
@@ -375,6 +379,28 @@ async def test_hanging_ends_after_its_time_or_with_the_simulator(retell: Driver)
     assert not hanging.done()
     retell.simulator.stopping.set()
     assert (await asyncio.wait_for(hanging, 5)).status_code == 504
+
+
+async def test_hanging_ends_when_the_client_gives_up(retell: Driver) -> None:
+    await retell.knobs(create_faults=[{"kind": "timeout_after"}])
+    body = json.dumps({"from_number": FROM, "to_number": TO}).encode()
+    messages: list[dict[str, Any]] = [{"type": "http.request", "body": body}, {"type": "http.disconnect"}]
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(_message: Any) -> None:
+        pass
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v2/create-phone-call",
+        "query_string": b"",
+        "headers": [(b"authorization", f"Bearer {KEY}".encode())],
+    }
+    await asyncio.wait_for(build_app(retell.simulator)(scope, receive, send), 5)
+    assert (await retell.summary())["calls_created"] == 1
 
 
 async def test_faults_by_number_probability_and_kind(retell: Driver) -> None:

@@ -116,6 +116,11 @@ def test_analysis_may_contradict_the_reason() -> None:
     assert not plan(disconnection_reason="voicemail_reached", in_voicemail=False).in_voicemail
 
 
+def test_a_machine_that_never_answered_left_no_trace() -> None:
+    call = plan(ring_seconds=31, in_voicemail=True, user_speaks=True, collected={"a": "b"})
+    assert (call.in_voicemail, call.user_speaks, call.collected) == (False, False, {})
+
+
 def test_a_stuck_call_stays_for_ever() -> None:
     ringing, talking = plan(stuck="registered"), plan(stuck="ongoing")
     assert ringing.status_at(10**12) is CallStatus.REGISTERED

@@ -57,6 +57,15 @@ async def test_a_late_delivery_shows_the_moment_of_the_event(hooked: Driver) -> 
     assert "call_analysis" not in payloads[1]["call"]
 
 
+async def test_call_ended_never_carries_the_analysis(hooked: Driver) -> None:
+    await hooked.knobs(analysis_delay_seconds=0, cost_delay_seconds=0)
+    await hooked.create()
+    _started, ended, analyzed = await hooked.webhooks_until(1000)
+    assert "call_analysis" not in ended["call"]
+    assert "call_cost" in ended["call"]
+    assert "call_analysis" in analyzed["call"]
+
+
 async def test_webhooks_are_signed_over_the_raw_body_in_real_time(hooked: Driver) -> None:
     hooked.clock.speed = 60
     await hooked.create(metadata={"nombre": "Íñigo"})

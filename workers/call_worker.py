@@ -1,0 +1,154 @@
+"""The call worker: `python -m workers.call_worker`."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated
+from uuid import uuid4
+
+import structlog
+import typer
+
+from app.bootstrap import Container, open_call_work, open_container
+from app.config import Settings, SettingsError, load_settings
+from app.domain.errors import Unavailable
+from app.log_config import configure_logging
+from app.repositories.database import DatabaseUnsuitable
+from app.services.worker_control import WorkerControl
+from workers.runner import Pace, Runner
+
+log = structlog.get_logger("worker")
+
+TIDY_SECONDS = 60.0
+LONGEST_START_WAIT_SECONDS = 15.0
+
+cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@cli.command()
+def main(
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=2000, help="Calls handled at once. Default: WORKER_CONCURRENCY (200).")
+    ] = None,
+    worker_id: Annotated[
+        str | None,
+        typer.Option(help="Its name in logs and jobs; a random suffix tells its starts apart. Default: host-pid."),
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Place the calls that are due now, see them to their end, and exit.")
+    ] = False,
+) -> None:
+    """Place the calls of running batches, at allowed times only, until stopped.
+
+    SIGTERM or Ctrl-C stops it gracefully: nothing new is taken, what was not dialed goes back unspent, and calls in
+    progress are handed over to the other workers, or to the next one that starts. Any number of workers may run.
+
+    Settings come from environment variables or .env; .env.example lists them all.
+    """
+    try:
+        settings = _settings()
+    except SettingsError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    configure_logging(settings.log_format, settings.log_level)
+    name = worker_id or f"{socket.gethostname()}-{os.getpid()}"
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as loop:
+            loop.run(_run(settings, name, concurrency or settings.worker_concurrency, once=once))
+    except DatabaseUnsuitable as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+
+
+def _settings() -> Settings:
+    """The settings, complete for a worker. Raises SettingsError."""
+    settings = load_settings()
+    missing = [
+        name
+        for name, value in (
+            ("RETELL_API_KEY", settings.retell_api_key.get_secret_value()),
+            ("RETELL_FROM_NUMBER", settings.retell_from_number),
+        )
+        if not value
+    ]
+    if missing:
+        raise SettingsError(f"A worker places calls, so it needs {' and '.join(missing)} (see .env.example).")
+    return settings
+
+
+async def _run(settings: Settings, name: str, concurrency: int, *, once: bool) -> None:
+    async with open_container(settings) as container:
+        # Unique to this start: a successor under the same name must not be taken for its predecessor.
+        control = WorkerControl(
+            worker_id=f"{name}:{uuid4().hex[:6]}",
+            time=container.clock,
+            lease=timedelta(seconds=settings.worker_lease_seconds),
+        )
+        _stop_on_signals(control)
+        structlog.contextvars.bind_contextvars(worker_id=control.worker_id)
+        await _wait_for_database(container, control)
+        async with open_call_work(container, control) as work:
+            runner = Runner(
+                work,
+                control,
+                _pace(settings),
+                concurrency=concurrency,
+                on_heartbeat=container.synchronise_clock,
+            )
+            log.info("worker_started", concurrency=concurrency, once=once)
+            await (runner.run_once() if once else runner.run())
+        log.info("worker_stopped")
+
+
+def _pace(settings: Settings) -> Pace:
+    return Pace(
+        poll=settings.worker_poll_seconds,
+        # An expired lease waits at most a sixth of itself longer.
+        rescue=settings.worker_lease_seconds / 6,
+        heartbeat=settings.worker_heartbeat_seconds,
+        tidy=TIDY_SECONDS,
+        shutdown=settings.worker_shutdown_seconds,
+    )
+
+
+async def _wait_for_database(container: Container, control: WorkerControl) -> None:
+    """Raises DatabaseUnsuitable; a server that is away is waited for."""
+    wait = 1.0
+    while not control.stopping.is_set():
+        try:
+            await container.prepare_database()
+        except Unavailable:
+            log.warning("mongodb_waited_for", wait_seconds=wait)
+            await control.pause(wait)
+            wait = min(wait * 2, LONGEST_START_WAIT_SECONDS)
+        else:
+            control.renewed_at = container.clock.monotonic()
+            return
+
+
+def _stop_on_signals(control: WorkerControl) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, control, number.name)
+
+
+def _stop(control: WorkerControl, signal_name: str) -> None:
+    """Only sets the event: everything else happens where it belongs."""
+    log.info("worker_stopping", signal=signal_name)
+    control.stopping.set()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,180 @@
+"""Slots, claim, rescue, heartbeat, drain: how a worker process keeps itself busy. It knows nothing of calls.
+
+Four loops run beside the items in hand:
+
+* claim     takes as many new items as there are free places, and never one that it could not start
+* rescue    adopts what dead workers left
+* heartbeat renews the leases of everything in hand, and notes when that last worked
+* tidy      now and then, cleans up what no item refers to
+
+A dependency that is away makes a loop wait with backoff and say so; it never ends the process.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import structlog
+
+from app.domain.errors import Unavailable
+from app.services.worker_control import WorkerControl
+
+log = structlog.get_logger("worker")
+
+LONGEST_BACKOFF_SECONDS = 15.0
+HANDOVER_SECONDS = 5.0
+
+
+class Item(Protocol):
+    @property
+    def job_id(self) -> str: ...
+
+
+I = TypeVar("I", bound=Item)  # noqa: E741 - the item
+
+
+class Work(Protocol[I]):
+    """What the runner drives. Each verb may raise Unavailable, except `process`, which keeps its troubles to itself."""
+
+    async def claim(self, capacity: int) -> list[I]: ...
+    async def adopt(self, capacity: int) -> list[I]: ...
+    async def process(self, job: I) -> None: ...
+    async def renew(self, job_ids: Sequence[str]) -> None: ...
+    async def hand_over(self) -> int: ...
+    async def tidy(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds between two rounds of each loop."""
+
+    poll: float
+    rescue: float
+    heartbeat: float
+    tidy: float
+    shutdown: float
+    """How long a stopping worker waits for what is under way."""
+
+
+class Runner:
+    def __init__(
+        self,
+        work: "Work[I]",
+        control: WorkerControl,
+        pace: Pace,
+        *,
+        concurrency: int,
+        on_heartbeat: Callable[[], Awaitable[object]],
+    ) -> None:
+        """`on_heartbeat` runs before each renewal, such as taking the database's time."""
+        self._work = work
+        self._control = control
+        self._pace = pace
+        self._concurrency = concurrency
+        self._on_heartbeat = on_heartbeat
+        self._in_hand: dict[str, asyncio.Task[None]] = {}
+        self._place_free = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work until told to stop, then let go of everything in order."""
+        async with asyncio.TaskGroup() as loops:
+            heartbeat = loops.create_task(self._heartbeat())
+            rounds = [
+                loops.create_task(self._round("claim", self._claim, self._pace.poll)),
+                loops.create_task(self._round("rescue", self._adopt, self._pace.rescue)),
+                loops.create_task(self._round("tidy", self._tidy, self._pace.tidy)),
+            ]
+            await asyncio.wait(rounds)
+            # Leases must hold until the last item is let go, so the heartbeat goes last.
+            await self._let_go()
+            heartbeat.cancel()
+
+    async def run_once(self) -> None:
+        """Take what is due, see it to its end, and return when nothing is due and nothing is in hand."""
+        heartbeat = asyncio.create_task(self._heartbeat())
+        try:
+            while not self._control.stopping.is_set():
+                await self._adopt()
+                if not await self._claim() and not self._in_hand:
+                    break
+                if self._in_hand:
+                    await asyncio.wait(self._in_hand.values(), timeout=1, return_when=asyncio.FIRST_COMPLETED)
+            await self._let_go()
+        finally:
+            heartbeat.cancel()
+
+    async def _claim(self) -> int:
+        """Fill the free places; the number of items taken."""
+        taken = await self._work.claim(self._concurrency - len(self._in_hand))
+        self._start(taken)
+        return len(taken)
+
+    async def _adopt(self) -> int:
+        adopted = await self._work.adopt(self._concurrency - len(self._in_hand))
+        self._start(adopted)
+        return len(adopted)
+
+    async def _tidy(self) -> int:
+        await self._work.tidy()
+        return 0
+
+    def _start(self, items: "Sequence[Item]") -> None:
+        for item in items:
+            task = asyncio.create_task(self._work.process(item), name=item.job_id)  # type: ignore[arg-type] # items come from this very work
+            self._in_hand[item.job_id] = task
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if self._in_hand.get(task.get_name()) is task:
+            del self._in_hand[task.get_name()]
+        self._place_free.set()
+
+    async def _round(self, name: str, step: Callable[[], Awaitable[int]], seconds: float) -> None:
+        """Do `step` every `seconds` until the worker stops; at once again while it finds something."""
+        troubles = 0
+        while not self._control.stopping.is_set():
+            try:
+                found = await step()
+                if troubles:
+                    log.info("dependency_back", loop=name)
+                troubles = 0
+                await self._control.pause(0.02 if found else seconds)
+            except Unavailable as error:
+                troubles += 1
+                wait = min(seconds * 2**troubles, LONGEST_BACKOFF_SECONDS)
+                log.warning("dependency_waited_for", loop=name, reason=error.code, wait_seconds=round(wait, 1))
+                await self._control.pause(wait)
+            except Exception:
+                # An error of ours must not end a process that has calls in hand.
+                log.exception("loop_failed", loop=name)
+                await self._control.pause(LONGEST_BACKOFF_SECONDS)
+
+    async def _heartbeat(self) -> None:
+        while True:
+            asked_at = self._control.time.monotonic()
+            try:
+                await self._on_heartbeat()
+                await self._work.renew(list(self._in_hand))
+                self._control.renewed_at = asked_at
+            except Unavailable as error:
+                log.warning("heartbeat_failed", reason=error.code, in_hand=len(self._in_hand))
+            except Exception:
+                log.exception("heartbeat_failed")
+            await asyncio.sleep(self._pace.heartbeat)
+
+    async def _let_go(self) -> None:
+        """Wait for requests under way, then hand over what needs no process to go on."""
+        if self._in_hand:
+            log.info("worker_draining", in_hand=len(self._in_hand))
+            _, late = await asyncio.wait(self._in_hand.values(), timeout=self._pace.shutdown)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=HANDOVER_SECONDS)
+        try:
+            async with asyncio.timeout(HANDOVER_SECONDS):
+                handed_over = await self._work.hand_over()
+            log.info("worker_handed_over", jobs=handed_over)
+        except (Unavailable, TimeoutError):
+            log.warning("worker_not_handed_over", reason="mongodb_unavailable")
