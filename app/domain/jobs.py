@@ -141,16 +141,16 @@ class AttemptRecord(BaseModel):
     attempt_id: str
     number: int
     phone: str
-    call_id: str | None
+    call_id: str | None = None
     disposition: Disposition
-    disconnection_reason: str | None
+    disconnection_reason: str | None = None
     counted: bool
     dialed_at: datetime
     ended_at: datetime
     duration_seconds: float
     billed_seconds: int
     cost: Decimal
-    provider_cost_cents: Decimal | None
+    provider_cost_cents: Decimal | None = None
 
 
 class Job(BaseModel):

@@ -20,7 +20,6 @@ import secrets
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -31,6 +30,8 @@ from typing import IO, Any, Self
 
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
+
+from app.child_processes import dying_with_parent
 
 _Client = AsyncMongoClient[dict[str, Any]]
 
@@ -54,16 +55,6 @@ _LISTENING = 23016
 _AUTHENTICATION_FAILED = 18
 _ALREADY_INITIALIZED = 23
 _UNAUTHORIZED = 13
-
-# Runs in the child, then becomes mongod under the same pid. Not a `preexec_fn`: that may deadlock where the parent has
-# threads. 1 is PR_SET_PDEATHSIG; a parent that died before the call would never be noticed, hence the comparison.
-_DIE_WITH_PARENT = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-if os.getppid() != int(sys.argv[1]):
-    sys.exit("the parent is gone")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 class EmbeddedMongodError(RuntimeError):
@@ -241,9 +232,7 @@ class EmbeddedMongod:
         return int(text) if text.isdigit() else 0
 
     def _spawn(self) -> None:
-        command = self._command()
-        if sys.platform == "linux":
-            command = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *command]
+        command = dying_with_parent(self._command())
         with self._output_path.open("wb") as output:
             self._process = subprocess.Popen(
                 command,

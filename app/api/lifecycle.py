@@ -1,0 +1,105 @@
+"""The API's life: the container opens, the database is made ready as soon as it is there, the clock is kept right.
+
+The API starts without MongoDB and answers 503 meanwhile; it recovers by itself.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from datetime import timedelta
+
+import structlog
+from fastapi import FastAPI
+
+from app.bootstrap import Container, open_container
+from app.config import Settings
+from app.domain.errors import DatabaseUnavailable
+from app.domain.retry_policy import backoff
+from app.repositories.database import DatabaseUnsuitable
+
+log = structlog.get_logger("api")
+
+CLOCK_SECONDS = 30
+FIRST_WAIT = timedelta(seconds=0.5)
+LONGEST_WAIT = timedelta(seconds=10)
+
+
+class Runtime:
+    """What requests find in `app.state.runtime`: the container, and whether its database was prepared."""
+
+    def __init__(self, container: Container) -> None:
+        self.container = container
+        self.is_ready = False
+
+    async def prepare(self) -> None:
+        """One try. Raises DatabaseUnsuitable."""
+        try:
+            await self.container.prepare_database()
+        except DatabaseUnavailable:
+            return
+        self.is_ready = True
+
+    async def keep(self) -> None:
+        """Until cancelled: prepare the database if it was away at the start, then keep to its time."""
+        tries = 0
+        while not self.is_ready:
+            tries += 1
+            wait = backoff(tries, FIRST_WAIT, LONGEST_WAIT).total_seconds()
+            log.warning("mongodb_unavailable", next_try_seconds=wait, answering="503")
+            await asyncio.sleep(wait)
+            try:
+                await self.prepare()
+            except DatabaseUnsuitable as error:
+                log.critical("mongodb_unsuitable", problem=str(error))
+                # The server's own way to end, so that requests under way are answered.
+                signal.raise_signal(signal.SIGTERM)
+                return
+            except Exception:
+                # Whatever it is, giving up silently would leave an API that answers 503 for ever.
+                log.exception("database_not_prepared")
+        if tries:
+            log.info("mongodb_available", answering="requests")
+        await self._keep_time()
+
+    async def _keep_time(self) -> None:
+        away = False
+        while True:
+            await asyncio.sleep(CLOCK_SECONDS)
+            try:
+                await self.container.synchronise_clock()
+            except DatabaseUnavailable:
+                if not away:
+                    log.warning("mongodb_unavailable")
+                away = True
+                continue
+            except Exception:
+                log.exception("clock_not_synchronised")
+                continue
+            if away:
+                log.info("mongodb_available")
+            away = False
+
+
+def lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """The lifespan of an app with these settings. Raises DatabaseUnsuitable."""
+
+    @asynccontextmanager
+    async def run(app: FastAPI) -> AsyncIterator[None]:
+        async with open_container(settings) as container:
+            runtime = Runtime(container)
+            app.state.runtime = runtime
+            try:
+                await runtime.prepare()
+            except DatabaseUnsuitable as error:
+                log.critical("mongodb_unsuitable", problem=str(error))
+                raise
+            keeper = asyncio.create_task(runtime.keep())
+            try:
+                yield
+            finally:
+                keeper.cancel()
+                with suppress(asyncio.CancelledError):
+                    await keeper
+
+    return run

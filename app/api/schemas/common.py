@@ -1,0 +1,126 @@
+"""The vocabulary of all request and response bodies."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from app.domain.calling_hours import is_time_zone
+from app.domain.contact_import import is_email
+from app.domain.messages import Language, Message
+from app.domain.phone_numbers import E164_PATTERN
+
+E = TypeVar("E", bound=StrEnum)
+
+
+class Request(BaseModel):
+    """A request body. A field we do not know is an error: ignoring a typo would do something else than was asked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Reply(BaseModel):
+    """A response body."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def invalid(code: str, **params: Any) -> PydanticCustomError:
+    """An error of a validator; its text is the catalogue's."""
+    return PydanticCustomError(code, code, params)
+
+
+def lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def optional_field(default: Any) -> Any:
+    """A field of a PATCH: it counts only if it was sent, and null is not a value of it."""
+
+    def without_default(schema: dict[str, Any]) -> None:
+        schema.pop("default", None)
+
+    return Field(default=default, json_schema_extra=without_default)
+
+
+AnyCase = BeforeValidator(lower)
+"""Before an enum's validation: requests may write its values in any letter case."""
+
+
+# Requests ------------------------------------------------------------------------------------------------------------
+
+
+def _checked(is_good: Callable[[str], bool], code: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not is_good(value):
+            raise invalid(code, value=value[:60])
+        return value
+
+    return AfterValidator(check)
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise invalid("instant_out_of_range") from None
+
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2_000)]
+Email = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=320), _checked(is_email, "email_not_an_address")
+]
+Zone = Annotated[str, _checked(is_time_zone, "time_zone_unknown"), Field(examples=["America/Santiago"])]
+FromNumber = Annotated[str, StringConstraints(pattern=E164_PATTERN), Field(examples=["+56225550100"])]
+AgentId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Amount = Annotated[Decimal, Field(ge=0, le=1_000_000_000, decimal_places=4, allow_inf_nan=False)]
+FutureInstant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
+# Responses -----------------------------------------------------------------------------------------------------------
+
+
+def number(value: Decimal) -> int | float:
+    """A decimal as a plain JSON number: 5 and not 5.0, 0.15 and not "0.15"."""
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def instant(value: datetime) -> str:
+    """ISO 8601 in UTC with `Z`, to the second."""
+    return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+Number = Annotated[
+    Decimal, PlainSerializer(number, return_type=int | float, when_used="json"), WithJsonSchema({"type": "number"})
+]
+Instant = Annotated[
+    datetime,
+    PlainSerializer(instant, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "example": "2025-10-24T10:00:00Z"}),
+]
+
+
+class Reason(Reply):
+    """Why something is as it is: for programs and for people."""
+
+    code: str
+    message: str
+
+
+def reason_of(message: Message | None, language: Language) -> Reason | None:
+    return None if message is None else Reason(code=message.code, message=message.render(language))
