@@ -27,7 +27,6 @@ ARG REVISION=unknown
 
 LABEL org.opencontainers.image.title="Cadencia" \
       org.opencontainers.image.description="Outbound AI call campaigns" \
-      org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 

@@ -24,6 +24,7 @@ log = structlog.get_logger("worker")
 
 LONGEST_BACKOFF_SECONDS = 15.0
 HANDOVER_SECONDS = 5.0
+COALESCE_SECONDS = 0.05
 
 
 class Item(Protocol):
@@ -81,7 +82,7 @@ class Runner:
         async with asyncio.TaskGroup() as loops:
             heartbeat = loops.create_task(self._heartbeat())
             rounds = [
-                loops.create_task(self._round("claim", self._claim, self._pace.poll)),
+                loops.create_task(self._round("claim", self._claim, self._pace.poll, self._place_free)),
                 loops.create_task(self._round("rescue", self._adopt, self._pace.rescue)),
                 loops.create_task(self._round("tidy", self._tidy, self._pace.tidy)),
             ]
@@ -130,16 +131,22 @@ class Runner:
             del self._in_hand[task.get_name()]
         self._place_free.set()
 
-    async def _round(self, name: str, step: Callable[[], Awaitable[int]], seconds: float) -> None:
-        """Do `step` every `seconds` until the worker stops; at once again while it finds something."""
+    async def _round(
+        self, name: str, step: Callable[[], Awaitable[int]], seconds: float, wake: asyncio.Event | None = None
+    ) -> None:
+        """Do `step` every `seconds` until the worker stops; sooner on `wake`, at once while it finds something."""
         troubles = 0
         while not self._control.stopping.is_set():
             try:
+                if wake is not None:
+                    # Before the step, so that a place which comes free during it is not overlooked.
+                    wake.clear()
                 found = await step()
                 if troubles:
                     log.info("dependency_back", loop=name)
                 troubles = 0
-                await self._control.pause(0.02 if found else seconds)
+                if not found:
+                    await self._idle(seconds, wake)
             except Unavailable as error:
                 troubles += 1
                 wait = min(seconds * 2**troubles, LONGEST_BACKOFF_SECONDS)
@@ -149,6 +156,18 @@ class Runner:
                 # An error of ours must not end a process that has calls in hand.
                 log.exception("loop_failed", loop=name)
                 await self._control.pause(LONGEST_BACKOFF_SECONDS)
+
+    async def _idle(self, seconds: float, wake: asyncio.Event | None) -> None:
+        """Nothing to do for `seconds`, or until `wake`, or until the worker stops."""
+        if wake is None:
+            await self._control.pause(seconds)
+            return
+        waits = {asyncio.create_task(self._control.pause(seconds)), asyncio.create_task(wake.wait())}
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        # Places that come free together are filled together.
+        await asyncio.sleep(COALESCE_SECONDS)
 
     async def _heartbeat(self) -> None:
         while True:

@@ -5,7 +5,7 @@ own cost is another number and is kept on the attempt, never mixed with these.
 """
 
 import math
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -68,7 +68,9 @@ def affordable_seconds(free: Decimal, wanted: int, plan: Plan, pricing: Pricing)
     seconds = wanted
     if charge_for(seconds, plan, pricing).units > free:
         per_minute = pricing.credits_per_minute if plan.unit is Unit.CREDITS else Decimal(1)
-        seconds = max(int(free / per_minute * SECONDS_A_MINUTE), 0)
+        # Charges are rounded, so what is left beyond the last place covers nothing.
+        covered = free.quantize(CENT_OF_A_CENT, rounding=ROUND_FLOOR)
+        seconds = max(int(covered / per_minute * SECONDS_A_MINUTE), 0)
         seconds -= seconds % pricing.billing_increment_seconds
     return seconds
 

@@ -145,7 +145,7 @@ def _connected(report: CallReport) -> Outcome:
 def _trouble(report: CallReport) -> Outcome:
     """The platform failed, perhaps in the middle of a conversation; a phone that rang and was answered counts."""
     if report.user_spoke:
-        return Outcome(disposition=Disposition.ANSWERED, effect=Effect.FINISH, counted=True)
+        return _connected(report)
     if report.seconds > 0:
         return Outcome(disposition=Disposition.PROVIDER_TROUBLE, effect=Effect.RETRY, counted=True)
     return Outcome(disposition=Disposition.PROVIDER_TROUBLE, effect=Effect.RETRY_SOON, counted=False)

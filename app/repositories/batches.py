@@ -111,7 +111,8 @@ class MongoBatches(Repository):
                 "wake_at": {"$exists": True},
                 "status": {"$in": [BatchStatus.RUNNING.value, BatchStatus.CANCELLED.value]},
             },
-            {"$min": {"wake_at": at}, "$inc": {"revision": 1}},
+            # What blocked them may be over; the next look says so if it is not.
+            {"$min": {"wake_at": at}, "$inc": {"revision": 1}, "$unset": {"block": ""}},
         )
 
     @guarded

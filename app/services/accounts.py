@@ -1,5 +1,6 @@
 """Use cases of accounts: create, read, change, and what is left of the money."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -111,6 +112,10 @@ class AccountService:
             raise NotFound("account_not_found", account_id=account_id)
         return account
 
+    async def get_many(self, account_ids: Iterable[str]) -> dict[str, Account]:
+        """Those that exist, by id."""
+        return await self._accounts.get_many(account_ids)
+
     async def page(self, *, limit: int, skip: int) -> tuple[list[Account], int]:
         return await self._accounts.page(limit=limit, skip=skip)
 
@@ -119,7 +124,9 @@ class AccountService:
         account = await self.get(account_id)
         if changes.get("contact_phone"):
             changes["contact_phone"] = _contact_phone(changes["contact_phone"], changes.get("country", account.country))
-        if changes.get("status") is AccountStatus.ACTIVE:
+        if changes.get("status", account.status) is AccountStatus.ACTIVE:
+            if changes.get("suspension_reason"):
+                raise InvalidInput([FieldError.of(("suspension_reason",), "suspension_reason_of_active")])
             changes["suspension_reason"] = None
         changed = await self._accounts.update(account_id, {**changes, "updated_at": self._time.now()})
         if changed is None:

@@ -1,8 +1,9 @@
 """Creating a batch: from contacts in the request, from a previewed upload, or as a draft without any."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.accounts import Account
@@ -16,6 +17,10 @@ from app.services.batch_events import SYSTEM, log_event
 from app.services.batch_import import IMPORT_LEASE, import_jobs, in_chunks
 from app.services.contact_requests import MAX_ERRORS, contacts_from_json
 from app.services.ids import new_id
+
+START_TOLERANCE = timedelta(minutes=5)
+"""How far in the past a start may lie: clocks differ, and requests take time."""
+LATEST_START = timedelta(days=366)
 
 
 @dataclass(frozen=True)
@@ -58,11 +63,22 @@ class BatchCreation:
         before = await self._created_before(new)
         if before is not None:
             return before
+        self._refuse_unlikely_start(new)
         rows = await self._rows_in_request(new, account)
         if rows is None and new.upload_id is None:
             return await self._create_draft(new, user)
         await self._refuse_missing_variables(new, account, rows)
         return await self._import(new, rows, user)
+
+    def _refuse_unlikely_start(self, new: NewBatch) -> None:
+        """A start that is over would call at once, which nobody asked for; one in years is a slip of the pen."""
+        if new.scheduled_at is None:
+            return
+        now = self._time.now()
+        if new.scheduled_at < now - START_TOLERANCE:
+            raise InvalidInput([FieldError.of(("scheduled_at",), "scheduled_at_past")])
+        if new.scheduled_at > now + LATEST_START:
+            raise InvalidInput([FieldError.of(("scheduled_at",), "scheduled_at_too_far", days=LATEST_START.days)])
 
     async def _created_before(self, new: NewBatch) -> Batch | None:
         if new.idempotency_key is None:
@@ -92,7 +108,8 @@ class BatchCreation:
         if not new.contacts:
             raise InvalidInput([FieldError.of(("contacts",), "no_callable_contact")])
         region = account.country or region_of_timezone(new.call_settings.hours.timezone)
-        return contacts_from_json(new.contacts, region)
+        # A long list takes seconds of pure computation: not on the event loop.
+        return await asyncio.to_thread(contacts_from_json, new.contacts, region)
 
     def _chunks(self, new: NewBatch, rows: list[ContactRow] | None) -> AsyncIterator[list[ContactRow]]:
         return self._uploads.contacts(new.upload_id or "") if rows is None else in_chunks(rows)
@@ -130,6 +147,7 @@ class BatchCreation:
         batch = self._batch(new, BatchStatus.DRAFT, None)
         await self._insert(batch)
         await log_event(self._batches, self._time, batch.batch_id, "draft_created", user)
+        await self._log_ignored(batch)
         return batch
 
     async def _import(self, new: NewBatch, rows: list[ContactRow] | None, user: str) -> Batch:
@@ -141,9 +159,15 @@ class BatchCreation:
             opened = {"status": BatchStatus.SCHEDULED, "wake_at": new.scheduled_at}
         done = await import_jobs(self._batches, self._jobs, self._time, batch, self._chunks(new, rows), opened)
         await log_event(self._batches, self._time, done.batch_id, "batch_created", user, jobs=done.total_jobs)
+        await self._log_ignored(done)
         if done.status is BatchStatus.RUNNING:
             await log_event(self._batches, self._time, done.batch_id, "batch_started", SYSTEM)
         return done
+
+    async def _log_ignored(self, batch: Batch) -> None:
+        """Say what was accepted without effect: Retell has no pitch."""
+        if batch.voice_settings.pitch:
+            await log_event(self._batches, self._time, batch.batch_id, "voice_pitch_ignored", SYSTEM)
 
     async def _insert(self, batch: Batch) -> None:
         if not await self._batches.insert(batch):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.domain.batches import Batch, BatchStatus, LogEntry, Progress
+from app.domain.batches import Batch, BatchStatus, Block, LogEntry, Progress
 from app.domain.calling_hours import next_allowed_at
 from app.domain.errors import Conflict, NotFound
 from app.domain.jobs import FINAL, IN_FLIGHT, JobState
@@ -25,6 +25,8 @@ class BatchView:
     usage: Usage
     next_window_opens_at: datetime | None
     """When its hours open next; None if they are open, or it does not run."""
+    block: Block | None
+    """Why it does not call just now, while it runs; a block whose time is over is none."""
 
 
 class BatchService:
@@ -56,6 +58,7 @@ class BatchService:
                 progress=progress_of(counts.get(batch.batch_id, {})),
                 usage=usage.get(batch.batch_id, Usage()),
                 next_window_opens_at=_next_window(batch, now),
+                block=_block(batch, now),
             )
             for batch in batches
         ]
@@ -134,7 +137,8 @@ def _wake(batch: Batch, target: BatchStatus, now: datetime) -> dict[str, Any]:
 def _events(batch: Batch, target: BatchStatus, changes: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     events: list[tuple[str, dict[str, Any]]] = []
     if changes:
-        events.append(("batch_edited", {"fields": ", ".join(sorted(changes))}))
+        fields = sorted({name.partition(".")[0] for name in changes})
+        events.append(("batch_edited", {"fields": ", ".join(fields)}))
     if target is not batch.status:
         events.append(("batch_paused_by_user" if target is BatchStatus.PAUSED else "batch_resumed", {}))
     return events
@@ -146,6 +150,12 @@ def _next_window(batch: Batch, now: datetime) -> datetime | None:
     start = max(now, batch.scheduled_at) if batch.scheduled_at else now
     opens = next_allowed_at(start, batch.call_settings.hours)
     return opens if opens != now else None
+
+
+def _block(batch: Batch, now: datetime) -> Block | None:
+    if batch.status is not BatchStatus.RUNNING or batch.block is None or batch.block.until <= now:
+        return None
+    return batch.block
 
 
 def _statuses(status: BatchStatus | None, is_active: bool | None) -> list[BatchStatus] | None:

@@ -57,7 +57,18 @@ class Claiming:
         for batch in due:
             if await self._is_open(batch, accounts.get(batch.account_id), now):
                 open_batches[batch.account_id].append(batch)
-        return await self._share_out(open_batches, accounts, capacity, now)
+        if not open_batches:
+            return []
+        claimed = await self._share_out(open_batches, accounts, capacity, now)
+        if len(due) == BATCHES_A_LOOK:
+            await self._to_the_back(open_batches, now)
+        return claimed
+
+    async def _to_the_back(self, open_batches: dict[str, list[Batch]], now: datetime) -> None:
+        """More batches are due than one look sees: let those behind come forward next time."""
+        for batches in open_batches.values():
+            for batch in batches:
+                await self._batches.sleep(batch, now, batch.block)
 
     async def _is_open(self, batch: Batch, account: Account | None, now: datetime) -> bool:
         """Whether jobs of `batch` may be claimed now; if not, do what is to be done with it instead."""

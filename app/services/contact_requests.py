@@ -1,17 +1,19 @@
 """Contacts as a client sends them in JSON: flat or with `custom_fields`, checked as strictly as a form."""
 
+import re
 from typing import Any
 
-from pydantic import ValidationError
-
 from app.domain.contact_import import is_email
-from app.domain.contacts import Contact, ContactRow
+from app.domain.contacts import MAX_PHONES, Contact, ContactRow
 from app.domain.errors import FieldError, InvalidInput
 from app.domain.phone_numbers import normalise_phone, split_phones
 from app.domain.tables import MAX_CELL_CHARS, MAX_HEADER_CHARS, cell_text
 
-_KNOWN = {"name", "nombre", "phones", "phone", "telefono", "email", "correo", "dni", "custom_fields"}
+_KNOWN = {"name", "nombre", "phones", "phone", "telefono", "email", "correo", "custom_fields"}
+_TEXTS = ("name", "nombre", "email", "correo")
 _NATIONAL_IDS = ("dni", "rut", "run", "cedula", "cuit", "cuil", "cpf", "curp", "documento")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SHOWN_CHARS = 40
 MAX_CUSTOM_FIELDS = 256
 MAX_ERRORS = 200
 """No answer lists more problems than this: after so many, the list itself is wrong."""
@@ -37,23 +39,24 @@ def contacts_from_json(items: list[dict[str, Any]], region: str | None) -> list[
 def _contact(item: dict[str, Any], region: str | None, errors: list[FieldError]) -> Contact | None:
     custom = _custom_fields(item, errors)
     phones = _phones(item, region, errors)
+    errors += [FieldError.of((key,), "not_a_text") for key in _TEXTS if not _is_text(item.get(key))]
     email = _text(item.get("email") or item.get("correo")) or None
     if email is not None and not is_email(email):
-        errors.append(FieldError.of(("email",), "email_invalid", email=email))
+        errors.append(FieldError.of(("email",), "email_not_an_address", value=email[:_SHOWN_CHARS]))
+    name = _text(item.get("name") or item.get("nombre"))
+    if len(name) > MAX_CELL_CHARS:
+        errors.append(FieldError.of(("name",), "text_too_long", limit=MAX_CELL_CHARS))
+    if len(phones) > MAX_PHONES:
+        errors.append(FieldError.of(("phones",), "too_many_phones", limit=MAX_PHONES))
     if errors:
         return None
-    dni = _text(item.get("dni")) or next((custom[key] for key in _NATIONAL_IDS if custom.get(key)), None)
-    try:
-        return Contact(
-            name=_text(item.get("name") or item.get("nombre")),
-            phones=phones,
-            email=email,
-            dni=dni,
-            custom_fields=custom,
-        )
-    except ValidationError:
-        errors.append(FieldError.of(("phones",), "too_many_phones", count=len(phones)))
-        return None
+    return Contact(
+        name=name,
+        phones=phones,
+        email=email,
+        dni=next((custom[key] for key in _NATIONAL_IDS if custom.get(key)), None),
+        custom_fields=custom,
+    )
 
 
 def _phones(item: dict[str, Any], region: str | None, errors: list[FieldError]) -> list[str]:
@@ -63,11 +66,12 @@ def _phones(item: dict[str, Any], region: str | None, errors: list[FieldError]) 
     phones: list[str] = []
     for place, value in enumerate(values):
         loc = (name, place) if isinstance(given, list) else (name,)
-        phone = normalise_phone(_text(value), region).e164
-        if phone is None:
-            errors.append(FieldError.of(loc, "phone_unusable", phone=_text(value)[:40]))
-        elif phone not in phones:
-            phones.append(phone)
+        text = _text(value)
+        found = normalise_phone(text, region)
+        if found.e164 is None:
+            errors.append(FieldError.of(loc, found.error or "phone_not_a_number", value=text[:_SHOWN_CHARS]))
+        elif found.e164 not in phones:
+            phones.append(found.e164)
     if not values:
         errors.append(FieldError.of((name,), "phone_missing"))
     return phones
@@ -82,9 +86,9 @@ def _custom_fields(item: dict[str, Any], errors: list[FieldError]) -> dict[str, 
     fields: dict[str, str] = {}
     for key, value in [*((k, v) for k, v in item.items() if k not in _KNOWN), *explicit.items()]:
         loc = ("custom_fields", key) if key in explicit else (key,)
-        if isinstance(value, dict | list):
+        if not _is_text(value):
             errors.append(FieldError.of(loc, "not_a_text"))
-        elif not key.strip() or len(key) > MAX_HEADER_CHARS or key.startswith("$") or "\x00" in key:
+        elif not _is_field_name(key):
             errors.append(FieldError.of(loc, "bad_field_name", limit=MAX_HEADER_CHARS))
         elif len(text := _text(value)) > MAX_CELL_CHARS:
             errors.append(FieldError.of(loc, "text_too_long", limit=MAX_CELL_CHARS))
@@ -93,6 +97,18 @@ def _custom_fields(item: dict[str, Any], errors: list[FieldError]) -> dict[str, 
     if len(fields) > MAX_CUSTOM_FIELDS:
         errors.append(FieldError.of(("custom_fields",), "too_many_custom_fields", limit=MAX_CUSTOM_FIELDS))
     return fields
+
+
+def _is_text(value: Any) -> bool:
+    """Whether `value` can stand in a cell: a scalar, or nothing. Half of a surrogate pair is no text."""
+    if isinstance(value, str):
+        return value.isascii() or not _SURROGATE.search(value)
+    return value is None or isinstance(value, int | float)
+
+
+def _is_field_name(key: str) -> bool:
+    """Whether a custom field may be called so: MongoDB has its own ideas of `$` and NUL."""
+    return bool(key.strip()) and len(key) <= MAX_HEADER_CHARS and _is_text(key) and key[0] != "$" and "\x00" not in key
 
 
 def _text(value: Any) -> str:

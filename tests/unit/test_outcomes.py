@@ -192,3 +192,8 @@ def test_trouble_after_the_phone_was_picked_up_costs_an_attempt(reason: str, use
 def test_trouble_before_anybody_picked_up_costs_nothing(reason: str, duration_ms: int | None) -> None:
     outcome = outcome_of(make_report(reason, ERROR, duration_ms=duration_ms, user_spoke=None))
     assert (outcome.effect, outcome.counted) == (Effect.RETRY_SOON, False)
+
+
+def test_trouble_while_a_machine_greeted_is_a_voicemail() -> None:
+    report = make_report("error_retell", ERROR, duration_ms=12_000, user_spoke=True, in_voicemail=True)
+    assert outcome_of(report).disposition is Disposition.VOICEMAIL

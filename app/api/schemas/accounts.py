@@ -1,9 +1,10 @@
-"""Bodies of /accounts."""
+"""Request bodies of /accounts."""
 
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic.json_schema import SkipJsonSchema
 
 from app.api.schemas.common import (
     AgentId,
@@ -11,22 +12,18 @@ from app.api.schemas.common import (
     AnyCase,
     Email,
     FromNumber,
-    Instant,
     Name,
-    Number,
-    Reply,
     Request,
     Text,
     Zone,
     invalid,
     optional_field,
 )
-from app.domain.accounts import Account, AccountStatus, Features
-from app.domain.messages import Language
-from app.domain.money import Plan, Pricing, Unit
+from app.domain.accounts import AccountStatus, Features
+from app.domain.errors import FieldError, InvalidInput
+from app.domain.money import Plan, Pricing
 from app.domain.phone_numbers import region_of_country
-from app.domain.transactions import Transaction
-from app.services.accounts import AccountStats, Balance, NewAccount
+from app.services.accounts import NewAccount
 
 
 def _iso_country(value: str) -> str:
@@ -49,25 +46,22 @@ CostPerMinute = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=4, a
 Increment = Annotated[int, Field(ge=1, le=60)]
 
 
+def _refuse_call_settings(_: object) -> None:
+    raise invalid("call_settings_belong_to_batch")
+
+
+NoCallSettings = Annotated[SkipJsonSchema[None], BeforeValidator(_refuse_call_settings)]
+"""A field that is known only to say where it belongs."""
+
+
 class AccountSettings(Request):
     """How the account's operators see time: months and dates are in this zone."""
 
     timezone: Zone = "America/Santiago"
+    call_settings: NoCallSettings = None
 
 
-class _NoCallSettings(Request):
-    @model_validator(mode="before")
-    @classmethod
-    def _belong_to_the_batch(cls, values: Any) -> Any:
-        settings = values.get("settings") if isinstance(values, dict) else None
-        if isinstance(values, dict) and (
-            "call_settings" in values or (isinstance(settings, dict) and "call_settings" in settings)
-        ):
-            raise invalid("call_settings_belong_to_batch")
-        return values
-
-
-class CreateAccount(_NoCallSettings):
+class CreateAccount(Request):
     account_id: AccountId | None = None
     account_name: Name
     contact_name: Name
@@ -84,6 +78,7 @@ class CreateAccount(_NoCallSettings):
     billing_increment_seconds: Increment | None = None
     retell_agent_id: AgentId | None = None
     retell_from_number: FromNumber | None = None
+    call_settings: NoCallSettings = None
 
     def to_new_account(self, default: Pricing) -> NewAccount:
         """The order for the service; prices that were not given are `default`'s."""
@@ -111,7 +106,7 @@ _AS_THEY_ARE = (
 )
 
 
-class ChangeAccount(_NoCallSettings):
+class ChangeAccount(Request):
     """Any subset; what is left out stays as it is. `features` and `settings` are merged field by field."""
 
     account_name: Name = optional_field("")
@@ -130,15 +125,13 @@ class ChangeAccount(_NoCallSettings):
     is_active: bool = optional_field(True)
     suspension_reason: Text | None = None
 
-    @model_validator(mode="after")
-    def _says_one_thing(self) -> "ChangeAccount":
-        given = self.model_fields_set
-        if {"status", "is_active"} <= given and (self.status is AccountStatus.ACTIVE) != self.is_active:
-            raise invalid("status_and_is_active_differ")
-        return self
+    call_settings: NoCallSettings = None
 
     def to_changes(self) -> dict[str, Any]:
-        """What was sent, under the names of the stored account."""
+        """What was sent, under the names of the stored account. Raises InvalidInput if it contradicts itself."""
+        if {"status", "is_active"} <= self.model_fields_set:
+            if (self.status is AccountStatus.ACTIVE) != self.is_active:
+                raise InvalidInput([FieldError.of(("is_active",), "status_and_is_active_differ")])
         changes = self.model_dump(exclude_unset=True)
         changes |= {f"features.{name}": value for name, value in changes.pop("features", {}).items()}
         changes |= changes.pop("settings", {})
@@ -153,178 +146,3 @@ class TopUp(Request):
 
     minutes: Amount = Decimal(0)
     credits: Amount = Decimal(0)
-
-
-# Responses -----------------------------------------------------------------------------------------------------------
-
-
-class Funds(Reply):
-    """What is left of each unit, calls in progress not yet taken off; and all that was spent, in money."""
-
-    minutes: Number
-    credits: Number
-    total_spent: Number
-
-
-class AccountSettingsReply(Reply):
-    timezone: str
-
-
-class AccountReply(Reply):
-    id_: str = Field(serialization_alias="_id")
-    account_id: str
-    account_name: str
-    contact_name: str
-    contact_email: str
-    contact_phone: str | None
-    plan_type: Plan
-    status: AccountStatus
-    is_active: bool
-    suspension_reason: str | None
-    balance: Funds
-    features: Features
-    settings: AccountSettingsReply
-    country: str | None
-    minutes_purchased: Number
-    minutes_used: Number
-    credit_balance: Number = Field(description="All credits ever bought.")
-    credit_used: Number
-    cost_per_minute: Number
-    credits_per_minute: Number
-    billing_increment_seconds: int
-    max_concurrent_calls: int
-    retell_agent_id: str | None
-    retell_from_number: str | None
-    created_at: Instant
-    updated_at: Instant
-
-
-def account_reply(account: Account) -> AccountReply:
-    funds, pricing = account.funds, account.pricing
-    return AccountReply(
-        id_=account.account_id,
-        account_id=account.account_id,
-        account_name=account.account_name,
-        contact_name=account.contact_name,
-        contact_email=account.contact_email,
-        contact_phone=account.contact_phone,
-        plan_type=account.plan_type,
-        status=account.status,
-        is_active=account.status is AccountStatus.ACTIVE,
-        suspension_reason=account.suspension_reason,
-        balance=_funds(account),
-        features=account.features,
-        settings=AccountSettingsReply(timezone=account.timezone),
-        country=account.country,
-        minutes_purchased=funds.minutes_purchased,
-        minutes_used=funds.minutes_used,
-        credit_balance=funds.credits_purchased,
-        credit_used=funds.credits_used,
-        cost_per_minute=pricing.cost_per_minute,
-        credits_per_minute=pricing.credits_per_minute,
-        billing_increment_seconds=pricing.billing_increment_seconds,
-        max_concurrent_calls=account.features.max_concurrent_calls,
-        retell_agent_id=account.retell_agent_id,
-        retell_from_number=account.retell_from_number,
-        created_at=account.created_at,
-        updated_at=account.updated_at,
-    )
-
-
-def _funds(account: Account) -> Funds:
-    funds = account.funds
-    return Funds(minutes=funds.minutes_available, credits=funds.credits_available, total_spent=funds.total_spent)
-
-
-class UsageReply(Reply):
-    credits_used: Number
-    minutes_used: Number
-    total_cost: Number
-
-
-class BalanceReply(Reply):
-    account_id: str
-    current_balance: Funds
-    usage_this_month: UsageReply = Field(description="The calendar month in the account's time zone.")
-    estimated_depletion_date: Instant | None = Field(description="At the pace of the last 30 days; null without use.")
-
-
-def balance_reply(balance: Balance) -> BalanceReply:
-    account, used = balance.account, balance.this_month
-    by_credits = account.plan_type.unit is Unit.CREDITS
-    return BalanceReply(
-        account_id=account.account_id,
-        current_balance=_funds(account),
-        usage_this_month=UsageReply(
-            credits_used=used.units if by_credits else Decimal(0), minutes_used=used.minutes, total_cost=used.cost
-        ),
-        estimated_depletion_date=balance.depleted_at,
-    )
-
-
-class StatsReply(Reply):
-    account_id: str
-    total_batches: int
-    active_batches: int
-    total_jobs: int
-    completed_jobs: int
-    success_rate: float = Field(description="Percent of the finished jobs that completed.")
-    total_cost_this_month: Number
-
-
-def stats_reply(account_id: str, stats: AccountStats) -> StatsReply:
-    return StatsReply(
-        account_id=account_id,
-        total_batches=stats.total_batches,
-        active_batches=stats.active_batches,
-        total_jobs=stats.total_jobs,
-        completed_jobs=stats.completed_jobs,
-        success_rate=stats.success_rate,
-        total_cost_this_month=stats.cost_this_month,
-    )
-
-
-class TransactionReply(Reply):
-    id_: str = Field(serialization_alias="_id")
-    transaction_id: str
-    account_id: str
-    type: str
-    amount: Number = Field(description="In the plan's unit; negative when the account pays.")
-    minutes: Number
-    cost: Number
-    description: str
-    batch_id: str | None
-    job_id: str | None
-    created_at: Instant
-
-
-def transaction_reply(transaction: Transaction, language: Language) -> TransactionReply:
-    return TransactionReply(
-        id_=transaction.transaction_id,
-        transaction_id=transaction.transaction_id,
-        account_id=transaction.account_id,
-        type=transaction.type.value,
-        amount=transaction.amount,
-        minutes=transaction.minutes,
-        cost=transaction.cost,
-        description=transaction.description.render(language),
-        batch_id=transaction.batch_id,
-        job_id=transaction.job_id,
-        created_at=transaction.created_at,
-    )
-
-
-class TopUpReply(Reply):
-    account_id: str
-    current_balance: Funds
-    transaction: TransactionReply
-
-
-def topup_reply(account: Account, transaction: Transaction, language: Language) -> TopUpReply:
-    return TopUpReply(
-        account_id=account.account_id,
-        current_balance=_funds(account),
-        transaction=transaction_reply(transaction, language),
-    )
-
-

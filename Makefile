@@ -1,0 +1,54 @@
+# `make` alone lists what there is. Everything below needs only Python 3.11+ and make; nothing is installed outside .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The locked tzdata package decides about clock changes, not the machine's.
+export PYTHONTZPATH :=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format lock examples clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
+
+demo: $(VENV)/.installed ## A campaign from spreadsheet to results on this machine (ARGS=--exit ends by itself, ARGS=--help)
+	@$(BIN)/python -m scripts.demo $(ARGS)
+
+test: check ## All checks and all tests, on a real mongod and the Retell simulator (ARGS="-k hours" picks tests)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.installed ## ruff, mypy --strict and import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed ## Let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+examples: $(VENV)/.installed ## Write examples/ anew
+	$(BIN)/python -m scripts.make_example_spreadsheet
+	$(BIN)/python -m scripts.make_example_script
+
+lock: ## Write requirements/*.txt anew from pyproject.toml (exact versions, hashes, no addresses)
+	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --upgrade pyproject.toml -o requirements/runtime.txt
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --upgrade pyproject.toml --group embedded --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	rm -rf $(VENV)-lock
+
+clean: ## Remove the virtual environment, the embedded database and all caches
+	rm -rf $(VENV) .cadencia .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/.installed: requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Cadencia needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "This Python has no venv module (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	@echo "Setting up $(VENV) (once) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,178 @@
+"""Response bodies of /batches."""
+
+from typing import Any
+
+from pydantic import Field
+
+from app.api.schemas.call_settings import CallSettingsReply, call_settings_reply
+from app.api.schemas.common import Instant, Number, Reason, Reply, reason_of
+from app.domain.batches import Batch, BatchStatus, Block, LogEntry, Progress, ScheduleType, VoiceSettings
+from app.domain.messages import Language, Message
+from app.services.batches import BatchView
+
+
+class BlockedBy(Reply):
+    """Why a running batch does not call just now."""
+
+    reason: str = Field(description="A stable code.")
+    message: str
+    since: Instant
+    until: Instant = Field(description="When it looks again by itself.")
+
+
+class BatchStatusReply(Reply):
+    """What changes while a batch runs."""
+
+    id_: str = Field(serialization_alias="_id")
+    batch_id: str
+    account_id: str
+    status: BatchStatus
+    is_active: bool
+    total_jobs: int
+    pending_jobs: int
+    in_progress_jobs: int
+    completed_jobs: int
+    failed_jobs: int
+    cancelled_jobs: int
+    progress_percent: float
+    total_cost: Number
+    total_minutes: Number
+    pause_reason: Reason | None = Field(description="Of a batch that the system paused.")
+    blocked_by: BlockedBy | None
+    next_window_opens_at: Instant | None = Field(description="Null while its hours are open, or if it does not run.")
+    scheduled_at: Instant | None
+    started_at: Instant | None
+    finished_at: Instant | None
+    updated_at: Instant
+
+
+class BatchReply(BatchStatusReply):
+    """The whole batch. Its contacts are its jobs: `GET /jobs?batch_id=`."""
+
+    name: str
+    description: str | None
+    script_content: str
+    voice_settings: VoiceSettings
+    call_settings: CallSettingsReply
+    schedule_type: ScheduleType
+    recurring_config: None = None
+    priority: str
+    retell_agent_id: str | None
+    retell_from_number: str | None
+    created_at: Instant
+
+
+class AcceptedWarning(Reply):
+    """Something that was accepted but will not do what one may think."""
+
+    loc: list[str]
+    code: str
+    message: str
+
+
+class CreatedBatchReply(BatchReply):
+    warnings: list[AcceptedWarning]
+
+
+class LogEntryReply(Reply):
+    timestamp: Instant
+    event: str
+    message: str
+    user: str
+
+
+class LogsReply(Reply):
+    batch_id: str
+    logs: list[LogEntryReply] = Field(description="The newest `limit` entries, in the order in which they happened.")
+
+
+def status_reply(view: BatchView, language: Language) -> BatchStatusReply:
+    return BatchStatusReply(**_status_fields(view, language))
+
+
+def batch_reply(view: BatchView, language: Language) -> BatchReply:
+    return BatchReply(**_status_fields(view, language), **_batch_fields(view.batch))
+
+
+def created_batch_reply(view: BatchView, language: Language) -> CreatedBatchReply:
+    return CreatedBatchReply(
+        **_status_fields(view, language), **_batch_fields(view.batch), warnings=_warnings(view.batch, language)
+    )
+
+
+def logs_reply(batch_id: str, newest_first: list[LogEntry], language: Language) -> LogsReply:
+    return LogsReply(
+        batch_id=batch_id,
+        logs=[
+            LogEntryReply(
+                timestamp=entry.timestamp,
+                event=entry.event,
+                message=entry.message.render(language),
+                user=entry.user,
+            )
+            for entry in reversed(newest_first)
+        ],
+    )
+
+
+def _status_fields(view: BatchView, language: Language) -> dict[str, Any]:
+    batch, progress = view.batch, view.progress
+    return {
+        "id_": batch.batch_id,
+        "batch_id": batch.batch_id,
+        "account_id": batch.account_id,
+        "status": batch.status,
+        "is_active": batch.is_active,
+        "total_jobs": batch.total_jobs,
+        "pending_jobs": progress.pending,
+        "in_progress_jobs": progress.in_progress,
+        "completed_jobs": progress.completed,
+        "failed_jobs": progress.failed,
+        "cancelled_jobs": progress.cancelled,
+        "progress_percent": _percent(batch, progress),
+        "total_cost": view.usage.cost,
+        "total_minutes": view.usage.minutes,
+        "pause_reason": reason_of(batch.pause_reason, language),
+        "blocked_by": _blocked_by(view.block, language),
+        "next_window_opens_at": view.next_window_opens_at,
+        "scheduled_at": batch.scheduled_at,
+        "started_at": batch.started_at,
+        "finished_at": batch.finished_at,
+        "updated_at": batch.updated_at,
+    }
+
+
+def _batch_fields(batch: Batch) -> dict[str, Any]:
+    return {
+        "name": batch.name,
+        "description": batch.description,
+        "script_content": batch.script_content,
+        "voice_settings": batch.voice_settings,
+        "call_settings": call_settings_reply(batch.call_settings),
+        "schedule_type": batch.schedule_type,
+        "priority": batch.priority.name.lower(),
+        "retell_agent_id": batch.retell_agent_id,
+        "retell_from_number": batch.retell_from_number,
+        "created_at": batch.created_at,
+    }
+
+
+def _percent(batch: Batch, progress: Progress) -> float:
+    return round(100 * progress.finished / batch.total_jobs, 1) if batch.total_jobs else 0.0
+
+
+def _blocked_by(block: Block | None, language: Language) -> BlockedBy | None:
+    if block is None:
+        return None
+    return BlockedBy(
+        reason=block.reason.code, message=block.reason.render(language), since=block.since, until=block.until
+    )
+
+
+def _warnings(batch: Batch, language: Language) -> list[AcceptedWarning]:
+    if not batch.voice_settings.pitch:
+        return []
+    text = Message(code="voice_pitch_ignored").render(language)
+    return [AcceptedWarning(loc=["voice_settings", "pitch"], code="voice_pitch_ignored", message=text)]
+
+

@@ -1,0 +1,204 @@
+"""Request bodies of /batches."""
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
+
+from app.api.schemas.call_settings import CallSettingsChange, CallSettingsRequest
+from app.api.schemas.common import (
+    AgentId,
+    AnyCase,
+    FromNumber,
+    FutureInstant,
+    Name,
+    Request,
+    Text,
+    invalid,
+    optional_field,
+)
+from app.domain.batches import Priority, ScheduleType, VoiceSettings
+from app.domain.errors import FieldError, InvalidInput
+from app.services.batch_creation import NewBatch
+
+
+def _priority(value: object) -> Priority:
+    """A name in any letter case, or its number."""
+    if isinstance(value, str) and value.strip().upper() in Priority.__members__:
+        return Priority[value.strip().upper()]
+    if isinstance(value, int) and not isinstance(value, bool) and value in Priority:
+        return Priority(value)
+    raise invalid("priority_unknown")
+
+
+PriorityRequest = Annotated[
+    Priority,
+    PlainValidator(_priority),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "enum": [priority.name.lower() for priority in Priority]},
+                {"type": "integer", "minimum": 1, "maximum": 4},
+            ],
+            "default": "normal",
+        }
+    ),
+]
+Script = Annotated[str, StringConstraints(max_length=50_000)]
+
+
+class Frequency(StrEnum):
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+class RecurringConfig(Request):
+    frequency: Annotated[Frequency, AnyCase]
+    interval: Annotated[int, Field(ge=1, le=1000)]
+    until: FutureInstant | None = None
+    count: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+
+class CreateBatch(Request):
+    """Contacts come as `contacts` or as the `upload_id` of a preview; with neither the batch is a draft."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "account_id": "acc-chile-001",
+                "name": "Campaña Cobranza Noviembre",
+                "description": "Segunda ronda",
+                "script_content": "Hola {{nombre}}, le llamo de {{empresa}}...",
+                "voice_settings": {"voice_id": "default", "speed": 1.0, "pitch": 0, "volume": 1.0, "language": "es-CL"},
+                "call_settings": {
+                    "max_call_duration": 300,
+                    "ring_timeout": 30,
+                    "max_attempts": 3,
+                    "retry_delay_hours": 24,
+                    "allowed_hours": {"start": "09:00", "end": "18:00"},
+                    "days_of_week": [1, 2, 3, 4, 5],
+                    "timezone": "America/Santiago",
+                },
+                "schedule_type": "immediate",
+                "scheduled_at": None,
+                "recurring_config": None,
+                "priority": "normal",
+                "contacts": [
+                    {
+                        "name": "Juan Pérez",
+                        "phones": ["+56912345678", "+56987654321"],
+                        "email": "juan@email.com",
+                        "rut": "12345678-9",
+                        "monto_deuda": "50000",
+                    }
+                ],
+            }
+        }
+    )
+
+    account_id: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Name
+    description: Text | None = None
+    script_content: Script = ""
+    voice_settings: VoiceSettings = VoiceSettings()
+    call_settings: CallSettingsRequest = CallSettingsRequest()
+    schedule_type: Annotated[ScheduleType, AnyCase] = ScheduleType.IMMEDIATE
+    scheduled_at: FutureInstant | None = None
+    recurring_config: RecurringConfig | None = None
+    priority: PriorityRequest = Priority.NORMAL
+    contacts: list[dict[str, Any]] | None = Field(
+        default=None,
+        description=(
+            "`name`, `phones` (a list, or one text), `email`, `dni`; every other key, and whatever stands in "
+            "`custom_fields`, becomes a variable of the call."
+        ),
+    )
+    upload_id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    allow_missing_variables: bool = False
+    retell_agent_id: AgentId | None = None
+    retell_from_number: FromNumber | None = None
+
+    def to_new_batch(self, idempotency_key: str | None) -> NewBatch:
+        """The order for the service. Raises InvalidInput where fields do not fit together."""
+        _refuse_contradictions(self)
+        return NewBatch(
+            **{name: getattr(self, name) for name in _AS_THEY_ARE},
+            call_settings=self.call_settings.to_domain(),
+            idempotency_key=idempotency_key,
+            request_digest=self._digest() if idempotency_key else "",
+        )
+
+    def _digest(self) -> str:
+        """The same for requests that mean the same, however they are written."""
+        text = json.dumps(self.model_dump(), sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+_AS_THEY_ARE = (
+    "account_id",
+    "name",
+    "description",
+    "script_content",
+    "voice_settings",
+    "schedule_type",
+    "scheduled_at",
+    "priority",
+    "contacts",
+    "upload_id",
+    "allow_missing_variables",
+    "retell_agent_id",
+    "retell_from_number",
+)
+
+
+def _refuse_contradictions(body: CreateBatch) -> None:
+    wrong = [
+        FieldError.of((name,), code)
+        for name, code, is_wrong in (
+            ("scheduled_at", "scheduled_at_missing", _is_scheduled(body) and body.scheduled_at is None),
+            ("scheduled_at", "scheduled_at_not_wanted", not _is_scheduled(body) and body.scheduled_at is not None),
+            ("recurring_config", "recurring_config_missing", _recurs(body) and body.recurring_config is None),
+            (
+                "recurring_config",
+                "recurring_config_not_wanted",
+                not _recurs(body) and body.recurring_config is not None,
+            ),
+        )
+        if is_wrong
+    ]
+    if wrong:
+        raise InvalidInput(wrong)
+    if _recurs(body):
+        code = "recurring_not_supported_yet"
+        raise InvalidInput([FieldError.of(("schedule_type",), code)], code)
+
+
+def _is_scheduled(body: CreateBatch) -> bool:
+    return body.schedule_type is ScheduleType.SCHEDULED
+
+
+def _recurs(body: CreateBatch) -> bool:
+    return body.schedule_type is ScheduleType.RECURRING
+
+
+class ChangeBatch(Request):
+    """Any subset; `is_active` false pauses and true resumes. Takes effect at the next claim, in seconds."""
+
+    name: Name = optional_field("")
+    description: Text | None = None
+    priority: PriorityRequest = optional_field(Priority.NORMAL)
+    call_settings: CallSettingsChange = optional_field(CallSettingsChange())
+    is_active: bool = optional_field(True)
+
+    def to_changes(self) -> tuple[dict[str, Any], bool | None]:
+        """What was sent under the stored names, and whether the batch shall run (None: as it does)."""
+        sent = self.model_fields_set
+        changes = {name: getattr(self, name) for name in ("name", "description", "priority") if name in sent}
+        if "call_settings" in sent:
+            changes |= self.call_settings.to_changes()
+        return changes, self.is_active if "is_active" in sent else None
+
+

@@ -1,0 +1,127 @@
+"""May this job be dialed now: a reason for every refusal, and silence only if nothing speaks against it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import product
+from typing import Any
+
+import pytest
+
+from app.domain.accounts import AccountStatus, Features
+from app.domain.admission import Refusal, RefusalKind, refuse
+from app.domain.batches import BatchStatus
+from app.domain.jobs import JobState
+from tests.builders import NOW, OFFICE, make_account, make_batch, make_contact, make_job, make_settings, phone
+
+SUNDAY = datetime(2026, 6, 7, 16, 0, tzinfo=UTC)
+MONDAY_NINE = datetime(2026, 6, 8, 13, 0, tzinfo=UTC)
+LIMIT = 5
+
+
+def ask(
+    *,
+    now: datetime = NOW,
+    job: dict[str, Any] | None = None,
+    batch: dict[str, Any] | None = None,
+    account: dict[str, Any] | None = None,
+) -> Refusal | None:
+    """Ask for a job that may be dialed, but for the changes."""
+    settings = make_settings(hours=OFFICE, max_attempts=3)
+    return refuse(
+        make_job(**{"state": JobState.LEASED, "slot": 0, "contact": make_contact(2), **(job or {})}),
+        make_batch(**{"call_settings": settings, **(batch or {})}),
+        make_account(**{"features": Features(max_concurrent_calls=LIMIT), **(account or {})}),
+        now,
+    )
+
+
+OBSTACLES: list[tuple[RefusalKind, str, dict[str, Any]]] = [
+    (RefusalKind.CANCELLED, "cancelled_by_operator", {"job": {"cancel_requested": True}}),
+    (RefusalKind.CANCELLED, "cancelled_by_operator", {"batch": {"status": BatchStatus.CANCELLED}}),
+    *(
+        (RefusalKind.BATCH_NOT_RUNNING, "batch_not_running", {"batch": {"status": status}})
+        for status in BatchStatus
+        if status not in {BatchStatus.RUNNING, BatchStatus.CANCELLED}
+    ),
+    (RefusalKind.ACCOUNT_SUSPENDED, "account_suspended", {"account": {"status": AccountStatus.SUSPENDED}}),
+    (RefusalKind.AT_LIMIT, "at_limit", {"job": {"slot": None}}),
+    (RefusalKind.AT_LIMIT, "at_limit", {"job": {"slot": LIMIT}}),
+    (RefusalKind.MAX_ATTEMPTS, "max_attempts_reached", {"job": {"attempts": 3}}),
+    (RefusalKind.MAX_ATTEMPTS, "max_attempts_reached", {"job": {"attempts": 4, "extra_attempts": 1}}),
+    (RefusalKind.NO_PHONE_LEFT, "no_phone_left", {"job": {"retired_phones": [phone(1), phone(2)]}}),
+    (RefusalKind.OUTSIDE_HOURS, "outside_hours", {"now": SUNDAY}),
+]
+
+
+@pytest.mark.parametrize(("kind", "code", "obstacle"), OBSTACLES)
+def test_each_obstacle_is_refused_with_its_reason(kind: RefusalKind, code: str, obstacle: dict[str, Any]) -> None:
+    refusal = ask(**obstacle)
+    assert refusal is not None
+    assert (refusal.kind, refusal.reason.code) == (kind, code)
+    assert (refusal.until is not None) == (kind is RefusalKind.OUTSIDE_HOURS)
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        {},
+        {"job": {"slot": LIMIT - 1}},
+        {"job": {"attempts": 2}},
+        {"job": {"attempts": 3, "extra_attempts": 1}},
+        {"job": {"retired_phones": [phone(1)]}},
+        {"job": {"next_phone_index": 7}},
+        {"now": MONDAY_NINE},
+    ],
+)
+def test_nothing_speaks_against_it(harmless: dict[str, Any]) -> None:
+    assert ask(**harmless) is None
+
+
+def test_the_limits_that_only_the_database_decides_are_no_reason_here() -> None:
+    decided_elsewhere = {RefusalKind.NO_BALANCE, RefusalKind.UNDECIDED}
+    assert {kind for kind, *_ in OBSTACLES} == set(RefusalKind) - decided_elsewhere
+
+
+def combinations() -> Iterator[dict[str, Any]]:
+    """Every way in which at least one obstacle stands, alone or with others."""
+    choices: list[list[dict[str, Any]]] = [
+        [{}, {"job": {"cancel_requested": True}}],
+        [{}, {"batch": {"status": BatchStatus.PAUSED}}],
+        [{}, {"account": {"status": AccountStatus.SUSPENDED}}],
+        [{}, {"job": {"slot": LIMIT}}],
+        [{}, {"job": {"attempts": 3}}],
+        [{}, {"job": {"retired_phones": [phone(1), phone(2)]}}],
+        [{}, {"now": SUNDAY}],
+    ]
+    for chosen in product(*choices):
+        together: dict[str, Any] = {}
+        for obstacle in chosen:
+            for key, value in obstacle.items():
+                together[key] = {**together.get(key, {}), **value} if isinstance(value, dict) else value
+        if together:
+            yield together
+
+
+def test_no_obstacle_lifts_another() -> None:
+    found = [ask(**obstacles) for obstacles in combinations()]
+    assert len(found) == 2**7 - 1
+    assert None not in found
+
+
+def test_outside_hours_says_when_they_open_in_the_contacts_own_time() -> None:
+    refusal = ask(now=SUNDAY)
+    assert refusal is not None
+    assert refusal.until == MONDAY_NINE
+    assert refusal.reason.params == {"opens_at": "2026-06-08 09:00", "timezone": "America/Santiago"}
+
+
+def test_the_last_instant_of_the_window_is_allowed_and_its_end_is_not() -> None:
+    closing = datetime(2026, 6, 3, 22, 0, tzinfo=UTC)  # 18:00 in Santiago
+    assert ask(now=closing.replace(hour=21, minute=59, second=59)) is None
+    assert ask(now=closing) is not None
+
+
+def test_a_lowered_limit_refuses_the_slots_above_it() -> None:
+    lowered = {"features": Features(max_concurrent_calls=2)}
+    assert ask(job={"slot": 1}, account=lowered) is None
+    assert ask(job={"slot": 2}, account=lowered) is not None

@@ -1,0 +1,262 @@
+"""What becomes of a job after an attempt: exact examples, and the rules for every history."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.batches import CallSettings
+from app.domain.calling_hours import is_allowed
+from app.domain.jobs import Job, JobState, WaitingFor
+from app.domain.outcomes import UNKNOWN_OUTCOME, Disposition, Effect, Outcome
+from app.domain.retry_policy import MAX_PROVIDER_TROUBLES, NextStep, backoff, next_phone, next_step
+from tests.builders import NOW, OFFICE, make_attempt, make_contact, make_job, make_settings, phone
+
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+
+ANSWERED = Outcome(disposition=Disposition.ANSWERED, effect=Effect.FINISH, counted=True)
+OPTED_OUT = Outcome(disposition=Disposition.OPTED_OUT, effect=Effect.FINISH, counted=True)
+NO_ANSWER = Outcome(disposition=Disposition.NO_ANSWER, effect=Effect.RETRY, counted=True)
+TROUBLE = Outcome(disposition=Disposition.PROVIDER_TROUBLE, effect=Effect.RETRY_SOON, counted=False)
+INVALID = Outcome(disposition=Disposition.INVALID_NUMBER, effect=Effect.RETIRE_PHONE, counted=False)
+STOPPED = Outcome(disposition=Disposition.STOPPED_BY_PROVIDER, effect=Effect.STOP_BATCH, counted=False)
+
+
+def attempted(number: int = 1, phone_index: int = 0, phones: int = 1, **changes: object) -> Job:
+    """A job whose attempt `number`, to its phone `phone_index`, has just ended."""
+    return make_job(
+        state=JobState.SETTLING,
+        contact=make_contact(phones),
+        attempts=number - 1,
+        next_phone_index=phone_index,
+        attempt=make_attempt(number, phone_index),
+        **changes,
+    )
+
+
+def after(job: Job, outcome: Outcome, now: datetime = NOW, **settings: object) -> NextStep:
+    return next_step(job, outcome, make_settings(**settings), now)
+
+
+# Exact examples ---------------------------------------------------------------------------------------------------
+
+
+def test_an_unanswered_call_is_tried_again_after_the_batchs_delay() -> None:
+    step = after(attempted(), NO_ANSWER, retry_delay_hours=1.5)
+    assert (step.state, step.due_at, step.attempts) == (JobState.PENDING, NOW + 1.5 * HOUR, 1)
+    assert step.waiting_for is WaitingFor.RETRY
+    assert step.reason is not None
+    assert step.reason.code == "after_no_answer"
+
+
+def test_a_retry_that_would_fall_outside_the_hours_waits_for_the_next_window() -> None:
+    friday_noon = datetime(2026, 6, 5, 16, 0, tzinfo=UTC)
+    step = after(attempted(), NO_ANSWER, friday_noon, retry_delay_hours=24, hours=OFFICE)
+    assert step.due_at == datetime(2026, 6, 8, 13, 0, tzinfo=UTC)  # Monday, 09:00 in Santiago
+
+
+def test_a_success_is_final() -> None:
+    step = after(attempted(), ANSWERED)
+    assert (step.state, step.due_at, step.reason, step.attempts) == (JobState.COMPLETED, None, None, 1)
+
+
+def test_a_success_is_final_even_if_the_job_was_cancelled_meanwhile() -> None:
+    assert after(attempted(cancel_requested=True), ANSWERED).state is JobState.COMPLETED
+
+
+def test_an_opt_out_is_final_and_says_so() -> None:
+    step = after(attempted(), OPTED_OUT)
+    assert step.state is JobState.COMPLETED
+    assert step.reason is not None
+    assert step.reason.code == "contact_opted_out"
+
+
+def test_a_job_cancelled_during_its_call_is_not_tried_again() -> None:
+    for outcome in (NO_ANSWER, TROUBLE, INVALID, STOPPED, UNKNOWN_OUTCOME):
+        step = after(attempted(phones=2, cancel_requested=True), outcome)
+        assert (step.state, step.due_at) == (JobState.CANCELLED, None)
+
+
+def test_the_last_attempt_fails_the_job() -> None:
+    step = after(attempted(number=3), NO_ANSWER, max_attempts=3)
+    assert (step.state, step.attempts) == (JobState.FAILED, 3)
+    assert step.reason is not None
+    assert (step.reason.code, step.reason.params) == ("max_attempts_reached", {"attempts": 3})
+
+
+def test_an_operators_extra_attempt_counts_on_top() -> None:
+    assert after(attempted(number=3, extra_attempts=1), NO_ANSWER, max_attempts=3).state is JobState.PENDING
+    assert after(attempted(number=4, extra_attempts=1), NO_ANSWER, max_attempts=3).state is JobState.FAILED
+
+
+def test_each_attempt_goes_to_the_next_phone_and_round_again() -> None:
+    tried = [
+        after(attempted(number, number - 1 if number < 4 else 0, phones=3), NO_ANSWER, max_attempts=9).next_phone_index
+        for number in (1, 2, 3, 4)
+    ]
+    assert tried == [1, 2, 0, 1]
+
+
+def test_an_invalid_number_retires_that_phone_at_once_and_costs_no_attempt() -> None:
+    step = after(attempted(phones=2), INVALID)
+    assert (step.state, step.due_at, step.attempts) == (JobState.PENDING, NOW, 0)
+    assert (step.next_phone_index, step.retired_phones) == (1, [phone(1)])
+
+
+def test_a_contact_whose_last_phone_is_invalid_fails() -> None:
+    step = after(attempted(phone_index=1, phones=2, retired_phones=[phone(1)]), INVALID)
+    assert step.state is JobState.FAILED
+    assert step.reason is not None
+    assert step.reason.code == "no_phone_left"
+    assert step.retired_phones == [phone(1), phone(2)]
+
+
+def test_trouble_is_tried_again_soon_on_the_same_phone_and_costs_no_attempt() -> None:
+    step = after(attempted(phones=2), TROUBLE)
+    assert (step.state, step.due_at, step.attempts) == (JobState.PENDING, NOW + MINUTE, 0)
+    assert (step.waiting_for, step.next_phone_index) == (WaitingFor.PROVIDER, 0)
+    assert step.provider_troubles == 1
+
+
+def test_trouble_in_a_row_waits_longer_each_time_up_to_an_hour() -> None:
+    waits = [
+        (after(attempted(provider_troubles=troubles), TROUBLE).due_at or NOW) - NOW
+        for troubles in range(MAX_PROVIDER_TROUBLES)
+    ]
+    assert waits == [MINUTE, 2 * MINUTE, 4 * MINUTE, 8 * MINUTE, 16 * MINUTE, 32 * MINUTE, HOUR, HOUR, HOUR, HOUR]
+
+
+def test_any_other_end_forgets_the_troubles_before_it() -> None:
+    for outcome in (NO_ANSWER, INVALID, STOPPED, UNKNOWN_OUTCOME):
+        assert after(attempted(phones=2, provider_troubles=7), outcome).provider_troubles == 0
+
+
+def test_endless_trouble_uses_an_attempt_in_the_end() -> None:
+    step = after(attempted(provider_troubles=MAX_PROVIDER_TROUBLES), TROUBLE)
+    assert step.attempts == 1
+    last = after(attempted(number=3, provider_troubles=MAX_PROVIDER_TROUBLES), TROUBLE, max_attempts=3)
+    assert last.state is JobState.FAILED
+
+
+def test_a_stopped_batch_keeps_its_contact_unspent_and_due() -> None:
+    step = after(attempted(phones=2), STOPPED)
+    assert (step.state, step.due_at, step.attempts, step.next_phone_index) == (JobState.PENDING, NOW, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"), [(0, MINUTE), (1, MINUTE), (2, 2 * MINUTE), (7, HOUR), (31, HOUR), (10**6, HOUR)]
+)
+def test_backoff_doubles_up_to_its_cap(times: int, expected: timedelta) -> None:
+    assert backoff(times) == expected
+
+
+@pytest.mark.parametrize(
+    ("retired", "start", "expected"),
+    [
+        ([], 0, 0),
+        ([], 3, 0),
+        ([phone(1)], 0, 1),
+        ([phone(3)], 2, 0),
+        ([phone(2), phone(3)], 1, 0),
+        ([phone(1), phone(2), phone(3)], 0, None),
+    ],
+)
+def test_next_phone_goes_round_over_those_not_retired(retired: list[str], start: int, expected: int | None) -> None:
+    assert next_phone([phone(1), phone(2), phone(3)], retired, start) == expected
+
+
+# Every history ----------------------------------------------------------------------------------------------------
+
+OUTCOMES = [ANSWERED, OPTED_OUT, NO_ANSWER, TROUBLE, INVALID, STOPPED, UNKNOWN_OUTCOME]
+instants = st.integers(0, 365 * 24 * 3600).map(lambda seconds: NOW + timedelta(seconds=seconds))
+
+
+def going_on(job: Job, step: NextStep) -> Job:
+    """The job as the next attempt finds it, that attempt already made."""
+    made = make_attempt(step.attempts + 1, step.next_phone_index)
+    return job.model_copy(
+        update={
+            "attempts": step.attempts,
+            "provider_troubles": step.provider_troubles,
+            "next_phone_index": step.next_phone_index,
+            "retired_phones": step.retired_phones,
+            "attempt": made,
+        }
+    )
+
+
+@given(
+    outcomes=st.lists(st.sampled_from(OUTCOMES), min_size=1, max_size=60),
+    phones=st.integers(1, 5),
+    max_attempts=st.integers(1, 8),
+    extra_attempts=st.integers(0, 2),
+    delay=st.floats(0.01, 24 * 90),
+    office=st.booleans(),
+    start=instants,
+)
+def test_the_rules_that_hold_for_every_history(
+    outcomes: list[Outcome],
+    phones: int,
+    max_attempts: int,
+    extra_attempts: int,
+    delay: float,
+    office: bool,
+    start: datetime,
+) -> None:
+    changes = {"hours": OFFICE} if office else {}
+    settings: CallSettings = make_settings(max_attempts=max_attempts, retry_delay_hours=delay, **changes)
+    job, now, counted_ends = attempted(phones=phones, extra_attempts=extra_attempts), start, 0
+    for outcome in outcomes:
+        attempt = job.attempt
+        assert attempt is not None
+        assert attempt.phone not in job.retired_phones
+        step = next_step(job, outcome, settings, now)
+
+        forced = step.provider_troubles > MAX_PROVIDER_TROUBLES
+        counted_ends += outcome.counted or forced
+        assert step.attempts == counted_ends
+        assert step.attempts <= max_attempts + extra_attempts
+        assert set(job.retired_phones) <= set(step.retired_phones)
+        if step.state.is_final:
+            assert step.due_at is None
+            assert (step.state is JobState.COMPLETED) == (outcome.effect is Effect.FINISH)
+            return
+
+        assert outcome.effect is not Effect.FINISH
+        assert step.attempts < max_attempts + extra_attempts
+        assert step.due_at is not None
+        assert step.due_at >= now
+        assert is_allowed(step.due_at, settings.hours)
+        upcoming = job.contact.phones[step.next_phone_index]
+        assert upcoming not in step.retired_phones
+        others = [number for number in job.contact.phones if number not in step.retired_phones]
+        if (outcome.counted or forced) and len(others) > 1:
+            assert upcoming != attempt.phone
+        job, now = going_on(job, step), step.due_at
+
+
+@given(phones=st.integers(1, 5), max_attempts=st.integers(1, 20))
+def test_trouble_without_end_ends(phones: int, max_attempts: int) -> None:
+    job, settings = attempted(phones=phones), make_settings(max_attempts=max_attempts)
+    for ends in range(1, 1000):
+        step = next_step(job, TROUBLE, settings, NOW)
+        if step.state.is_final:
+            assert ends == MAX_PROVIDER_TROUBLES + max_attempts
+            return
+        job = going_on(job, step)
+    pytest.fail("the job goes round for ever")
+
+
+@given(phones=st.integers(1, 20))
+def test_a_contact_of_invalid_numbers_is_dialed_once_a_number(phones: int) -> None:
+    job, dialed = attempted(phones=phones), []
+    while True:
+        assert job.attempt is not None
+        dialed.append(job.attempt.phone)
+        step = next_step(job, INVALID, make_settings(), NOW)
+        if step.state.is_final:
+            break
+        job = going_on(job, step)
+    assert dialed == job.contact.phones
