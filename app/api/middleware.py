@@ -56,7 +56,9 @@ class RequestContext:
                 await internal_error(Request(scope))(scope, receive, send_with_id)
             finally:
                 elapsed = self._clock.monotonic() - started_at
-                log.info("request", method=scope["method"], route=_route(scope), status=status, ms=round(elapsed * 1000))
+                log.info(
+                    "request", method=scope["method"], route=_route(scope), status=status, ms=round(elapsed * 1000)
+                )
 
 
 class BodyLimit:

@@ -72,7 +72,8 @@ MOVES: dict[JobState, frozenset[JobState]] = {
     JobState.LEASED: frozenset({JobState.PENDING, JobState.DIALING, JobState.FAILED, JobState.CANCELLED}),
     # Back to pending only by the living holder that knows nothing was placed.
     JobState.DIALING: frozenset({JobState.PENDING, JobState.IN_CALL, JobState.VERIFYING, JobState.SETTLING}),
-    JobState.VERIFYING: frozenset({JobState.PENDING, JobState.IN_CALL, JobState.UNCERTAIN, JobState.SETTLING}),
+    # Never back to pending: not found proves nothing.
+    JobState.VERIFYING: frozenset({JobState.IN_CALL, JobState.UNCERTAIN, JobState.SETTLING}),
     JobState.IN_CALL: frozenset({JobState.SETTLING, JobState.UNCERTAIN}),
     JobState.UNCERTAIN: frozenset({JobState.IN_CALL, JobState.SETTLING}),
     JobState.SETTLING: frozenset({JobState.PENDING, *FINAL}),

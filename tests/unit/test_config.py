@@ -103,7 +103,7 @@ def test_a_lease_outlives_three_heartbeats(
     if fits:
         assert load_settings().worker_lease_seconds == float(lease)
         return
-    with pytest.raises(SettingsError, match="WORKER_LEASE_SECONDS .* WORKER_HEARTBEAT_SECONDS"):
+    with pytest.raises(SettingsError, match=r"WORKER_LEASE_SECONDS .* WORKER_HEARTBEAT_SECONDS"):
         load_settings()
 
 
@@ -129,7 +129,7 @@ def test_the_address_of_retell_is_one_that_can_be_called(given: str, kept: str |
 def test_settings_do_not_change_once_they_are_read() -> None:
     settings = Settings.model_validate({"mongodb_uri": URI})
     with pytest.raises(ValidationError, match="frozen"):
-        settings.worker_concurrency = 1
+        settings.worker_concurrency = 1  # type: ignore[misc]
 
 
 # .env.example -----------------------------------------------------------------------------------------------------

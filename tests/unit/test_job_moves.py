@@ -1,4 +1,4 @@
-"""The table of a job's moves: nothing is stuck, nothing final moves by itself, nothing that may have rung is redialed."""
+"""The table of a job's moves: nothing is stuck, nothing final moves by itself, nothing that may have rung goes back."""
 
 import ast
 import inspect
@@ -97,5 +97,5 @@ def test_each_state_says_what_it_means_and_who_moves_it_out() -> None:
 def test_priorities_are_few_enough_for_the_claims_index_to_skip_between() -> None:
     assert list(PRIORITIES) == sorted(PRIORITIES, reverse=True)
     assert len(PRIORITIES) <= 10
-    assert OPERATOR_PRIORITY == PRIORITIES[0]
+    assert PRIORITIES[0] == OPERATOR_PRIORITY
     assert jobs.Job.model_fields["priority"].default in PRIORITIES

@@ -1,6 +1,7 @@
 """The variables of a call and the script that uses them."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from app.domain.variables import (
 from tests.builders import NOW, make_contact
 
 
-def variables(now: datetime = NOW, **contact: object) -> dict[str, str]:
+def variables(now: datetime = NOW, **contact: Any) -> dict[str, str]:
     return contact_variables(
         make_contact(**contact), account_name="Empresa XYZ", phone="+56900000001", now=now, timezone="America/Santiago"
     )

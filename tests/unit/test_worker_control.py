@@ -1,11 +1,11 @@
 """Whether a worker may still dial, and how it waits."""
 
 import asyncio
+import random
 from datetime import timedelta
 
 import pytest
 
-from app.services import worker_control
 from app.services.worker_control import WorkerControl
 from tests.builders import FakeTime
 
@@ -67,8 +67,8 @@ async def test_pauses_are_spread_by_a_fifth(monkeypatch: pytest.MonkeyPatch) -> 
         asked.append(delay or 0)
         return timeout(0)
 
-    monkeypatch.setattr(worker_control.random, "uniform", uniform)
-    monkeypatch.setattr(worker_control.asyncio, "timeout", no_longer)
+    monkeypatch.setattr(random, "uniform", uniform)
+    monkeypatch.setattr(asyncio, "timeout", no_longer)
     await control().pause(10)
 
     assert spans == [(0.8, 1.2)]

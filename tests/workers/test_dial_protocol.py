@@ -170,6 +170,23 @@ async def test_a_worker_whose_job_was_adopted_neither_dials_nor_hangs_up(
     await campaigns.assert_ledger_exact(await campaigns.container.accounts.get(job.account_id))
 
 
+async def test_a_worker_that_thaws_when_its_job_is_leased_again_does_not_dial(
+    campaigns: Campaigns, simulator: RunningSimulator
+) -> None:
+    """State and slot look as it remembers them; only the fence tells."""
+    frozen, rescuer = await campaigns.worker("frozen"), await campaigns.worker("rescuer")
+    batch, job = await leased(campaigns, frozen)
+    await let_lease_expire(campaigns, job)
+    await rescuer.work.adopt(10)
+    (again,) = await rescuer.work.claim(10)
+
+    await frozen.work.process(job)
+
+    assert await simulator.creates() == []
+    stored = await campaigns.job(batch)
+    assert (stored.state, stored.fence, stored.attempt_id) == (JobState.LEASED, again.fence, again.attempt_id)
+
+
 async def test_a_worker_that_cannot_renew_stops_dialing(campaigns: Campaigns, simulator: RunningSimulator) -> None:
     worker = await campaigns.worker()
     batch, job = await leased(campaigns, worker)
@@ -265,6 +282,24 @@ async def test_a_window_that_closed_between_claim_and_dial_reschedules_with_the_
     assert stored.due_at > campaigns.container.clock.now() + timedelta(hours=1)
     assert stored.reason is not None
     assert stored.reason.code == "outside_hours"
+
+
+async def test_a_window_that_closes_after_the_decision_withdraws_the_intent(
+    campaigns: Campaigns, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await campaigns.worker()
+    batch, job = await leased(campaigns, worker)
+    settings = batch.call_settings.model_copy(update={"hours": closed_hours(campaigns)})
+    await campaigns.container.batches.change(batch.batch_id, {"call_settings": settings}, is_active=None, user="test")
+    # The decision was made a moment ago, when the hours were open.
+    monkeypatch.setattr("app.services.dialing.refuse", lambda *_: None)
+
+    await worker.work.process(job)
+
+    stored = await campaigns.job(batch)
+    assert await simulator.creates() == []
+    assert (stored.state, stored.attempts, stored.attempt) == (JobState.PENDING, 0, None)
+    await campaigns.assert_ledger_exact(await campaigns.container.accounts.get(job.account_id))
 
 
 async def test_a_batch_outside_its_hours_is_not_claimed_and_says_so(

@@ -1,5 +1,6 @@
 """Request bodies of /accounts."""
 
+import re
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from app.api.schemas.common import (
     Request,
     Text,
     Zone,
+    checked,
     invalid,
     optional_field,
 )
@@ -27,17 +29,18 @@ from app.services.accounts import NewAccount
 
 
 def _iso_country(value: str) -> str:
-    region = region_of_country(value) if len(value) == 2 else None
+    region = region_of_country(value) if len(value.strip()) == 2 else None
     if region is None:
         raise invalid("country_not_iso", value=value[:60])
     return region
 
 
-Country = Annotated[str, BeforeValidator(lambda v: v.strip().upper() if isinstance(v, str) else v)]
-Country = Annotated[Country, AfterValidator(_iso_country), Field(examples=["CL"])]
+Country = Annotated[str, AfterValidator(_iso_country), Field(examples=["CL"])]
+_ACCOUNT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
 AccountId = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"),
+    checked(lambda value: _ACCOUNT_ID.fullmatch(value) is not None, "account_id_malformed"),
     Field(description="Yours to choose; generated if left out.", examples=["acc-chile-001"]),
 ]
 Phone = Annotated[str, StringConstraints(strip_whitespace=True, max_length=60)]
@@ -129,9 +132,9 @@ class ChangeAccount(Request):
 
     def to_changes(self) -> dict[str, Any]:
         """What was sent, under the names of the stored account. Raises InvalidInput if it contradicts itself."""
-        if {"status", "is_active"} <= self.model_fields_set:
-            if (self.status is AccountStatus.ACTIVE) != self.is_active:
-                raise InvalidInput([FieldError.of(("is_active",), "status_and_is_active_differ")])
+        both = {"status", "is_active"} <= self.model_fields_set
+        if both and (self.status is AccountStatus.ACTIVE) != self.is_active:
+            raise InvalidInput([FieldError.of(("is_active",), "status_and_is_active_differ")])
         changes = self.model_dump(exclude_unset=True)
         changes |= {f"features.{name}": value for name, value in changes.pop("features", {}).items()}
         changes |= changes.pop("settings", {})

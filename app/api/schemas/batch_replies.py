@@ -174,5 +174,3 @@ def _warnings(batch: Batch, language: Language) -> list[AcceptedWarning]:
         return []
     text = Message(code="voice_pitch_ignored").render(language)
     return [AcceptedWarning(loc=["voice_settings", "pitch"], code="voice_pitch_ignored", message=text)]
-
-

@@ -28,7 +28,7 @@ def _priority(value: object) -> Priority:
     """A name in any letter case, or its number."""
     if isinstance(value, str) and value.strip().upper() in Priority.__members__:
         return Priority[value.strip().upper()]
-    if isinstance(value, int) and not isinstance(value, bool) and value in Priority:
+    if isinstance(value, int) and not isinstance(value, bool) and value in list(Priority):
         return Priority(value)
     raise invalid("priority_unknown")
 
@@ -196,9 +196,9 @@ class ChangeBatch(Request):
     def to_changes(self) -> tuple[dict[str, Any], bool | None]:
         """What was sent under the stored names, and whether the batch shall run (None: as it does)."""
         sent = self.model_fields_set
-        changes = {name: getattr(self, name) for name in ("name", "description", "priority") if name in sent}
+        changes: dict[str, Any] = {
+            name: getattr(self, name) for name in ("name", "description", "priority") if name in sent
+        }
         if "call_settings" in sent:
             changes |= self.call_settings.to_changes()
         return changes, self.is_active if "is_active" in sent else None
-
-

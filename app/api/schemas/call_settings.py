@@ -51,9 +51,7 @@ class CallSettingsRequest(Request):
     ring_timeout: RingTimeout = _DEFAULT.ring_timeout
     max_attempts: Attempts = _DEFAULT.max_attempts
     retry_delay_hours: RetryDelay = _DEFAULT.retry_delay_hours
-    allowed_hours: AllowedHours = AllowedHours(
-        start=f"{_DEFAULT.hours.start:%H:%M}", end=f"{_DEFAULT.hours.end:%H:%M}"
-    )
+    allowed_hours: AllowedHours = AllowedHours(start=f"{_DEFAULT.hours.start:%H:%M}", end=f"{_DEFAULT.hours.end:%H:%M}")
     days_of_week: Days = sorted(_DEFAULT.hours.days_of_week)
     timezone: Zone = _DEFAULT.hours.timezone
 
@@ -90,7 +88,9 @@ class CallSettingsChange(Request):
         No rule spans two fields: settings of which every field is good are good.
         """
         sent = self.model_dump(exclude_unset=True)
-        hours = {f"hours.{end}": time.fromisoformat(text) for end, text in sent.pop("allowed_hours", {}).items()}
+        hours: dict[str, Any] = {
+            f"hours.{end}": time.fromisoformat(text) for end, text in sent.pop("allowed_hours", {}).items()
+        }
         if "days_of_week" in sent:
             hours["hours.days_of_week"] = frozenset(day % 7 for day in sent.pop("days_of_week"))
         if "timezone" in sent:

@@ -1,5 +1,6 @@
 """The vocabulary of all request and response bodies."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -64,7 +65,9 @@ AnyCase = BeforeValidator(lower)
 # Requests ------------------------------------------------------------------------------------------------------------
 
 
-def _checked(is_good: Callable[[str], bool], code: str) -> AfterValidator:
+def checked(is_good: Callable[[str], bool], code: str) -> AfterValidator:
+    """Refuses a text that is not good, with the text of `code`, which may quote it as `{value}`."""
+
     def check(value: str) -> str:
         if not is_good(value):
             raise invalid(code, value=value[:60])
@@ -83,10 +86,14 @@ def _in_utc(value: datetime) -> datetime:
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2_000)]
 Email = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=320), _checked(is_email, "email_not_an_address")
+    str, StringConstraints(strip_whitespace=True, max_length=320), checked(is_email, "email_not_an_address")
 ]
-Zone = Annotated[str, _checked(is_time_zone, "time_zone_unknown"), Field(examples=["America/Santiago"])]
-FromNumber = Annotated[str, StringConstraints(pattern=E164_PATTERN), Field(examples=["+56225550100"])]
+Zone = Annotated[str, checked(is_time_zone, "time_zone_unknown"), Field(examples=["America/Santiago"])]
+FromNumber = Annotated[
+    str,
+    checked(lambda value: re.fullmatch(E164_PATTERN, value) is not None, "number_not_e164"),
+    Field(examples=["+56225550100"]),
+]
 AgentId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Amount = Annotated[Decimal, Field(ge=0, le=1_000_000_000, decimal_places=4, allow_inf_nan=False)]
 FutureInstant = Annotated[AwareDatetime, AfterValidator(_in_utc)]

@@ -227,3 +227,20 @@ def _summary(report: CallReport | None, last: AttemptRecord) -> CallSummary:
         transcript=report.transcript,
         collected_dynamic_variables=report.collected_variables or None,
     )
+
+
+def _attempt(record: AttemptRecord) -> AttemptReply:
+    return AttemptReply(
+        attempt_id=record.attempt_id,
+        number=record.number,
+        phone=record.phone,
+        call_id=record.call_id,
+        status=record.disposition,
+        disconnection_reason=record.disconnection_reason,
+        counted=record.counted,
+        dialed_at=record.dialed_at,
+        ended_at=record.ended_at,
+        duration_seconds=record.duration_seconds,
+        billed_seconds=record.billed_seconds,
+        cost=record.cost,
+    )

@@ -102,9 +102,7 @@ def preview_reply(upload_id: str, filename: str, found: ContactImport, language:
             ColumnWarning(code=warning.code, message=warning.render(language)) for warning in found.mapping.warnings
         ],
         duplicates=[
-            DuplicateReply(
-                row_index=double.row_number, first_row_index=double.first_row_number, phone=double.phone
-            )
+            DuplicateReply(row_index=double.row_number, first_row_index=double.first_row_number, phone=double.phone)
             for double in islice(found.duplicates, SHOWN_ROWS)
         ],
         duplicate_rows=len(found.duplicates),

@@ -1,5 +1,65 @@
-"""Texts: events."""
+"""Texts: the log of a batch, and the lines of the ledger."""
 
 from typing import Literal
 
-TEXTS: dict[str, dict[Literal["es", "en"], str]] = {}
+TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
+    # The batch's life
+    "draft_created": {
+        "es": "Batch creado como borrador, sin contactos",
+        "en": "Batch created as a draft, without contacts",
+    },
+    "batch_created": {
+        "es": "Batch creado con {jobs} jobs",
+        "en": "Batch created with {jobs} jobs",
+    },
+    "batch_started": {
+        "es": "Batch iniciado automáticamente",
+        "en": "Batch started automatically",
+    },
+    "batch_paused_by_user": {
+        "es": "Batch pausado",
+        "en": "Batch paused",
+    },
+    "batch_resumed": {
+        "es": "Batch reanudado",
+        "en": "Batch resumed",
+    },
+    "batch_edited": {
+        "es": "Batch modificado: {fields}",
+        "en": "Batch changed: {fields}",
+    },
+    "batch_cancelled": {
+        "es": "Batch cancelado",
+        "en": "Batch cancelled",
+    },
+    "batch_completed": {
+        "es": "Batch completado",
+        "en": "Batch completed",
+    },
+    "voice_pitch_ignored": {
+        "es": "voice_settings.pitch no tiene efecto: el proveedor de voz no permite cambiar el tono",
+        "en": "voice_settings.pitch has no effect: the voice provider cannot change it",
+    },
+    # Its jobs
+    "job_retried": {
+        "es": "Nuevo intento pedido para el job {job_id}",
+        "en": "Another attempt asked for job {job_id}",
+    },
+    "job_cancelled": {
+        "es": "Job {job_id} cancelado",
+        "en": "Job {job_id} cancelled",
+    },
+    # The ledger
+    "initial_balance": {
+        "es": "Saldo inicial",
+        "en": "Initial balance",
+    },
+    "topup": {
+        "es": "Recarga",
+        "en": "Top-up",
+    },
+    "call_usage": {
+        "es": "Llamada de {seconds} s (job {job_id})",
+        "en": "Call of {seconds} s (job {job_id})",
+    },
+}

@@ -1,5 +1,113 @@
-"""Texts: reasons."""
+"""Texts: why a job or a batch waits, or why it ended as it did."""
 
 from typing import Literal
 
-TEXTS: dict[str, dict[Literal["es", "en"], str]] = {}
+TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
+    # Not now
+    "hours_closed": {
+        "es": "Fuera del horario permitido",
+        "en": "Outside the allowed hours",
+    },
+    "outside_hours": {
+        "es": "Fuera del horario permitido; se llamará desde {opens_at} ({timezone})",
+        "en": "Outside the allowed hours; called from {opens_at} ({timezone}) on",
+    },
+    "no_balance": {
+        "es": "Sin saldo suficiente; continúa al recargar la cuenta",
+        "en": "Not enough balance; goes on when the account is topped up",
+    },
+    "account_suspended": {
+        "es": "La cuenta está suspendida",
+        "en": "The account is suspended",
+    },
+    "at_limit": {
+        "es": "Se alcanzó el máximo de {limit} llamadas simultáneas de la cuenta",
+        "en": "The account's maximum of {limit} simultaneous calls is reached",
+    },
+    "batch_not_running": {
+        "es": "El batch está en estado «{status}»",
+        "en": "The batch is «{status}»",
+    },
+    "provider_waited_for": {
+        "es": "El proveedor de llamadas no está disponible: {detail}",
+        "en": "The call provider is not available: {detail}",
+    },
+    "admission_failed": {
+        "es": "No se pudo decidir si se puede llamar ({error}); se intentará de nuevo",
+        "en": "It could not be decided whether to call ({error}); it is tried again",
+    },
+    # Not any more
+    "max_attempts_reached": {
+        "es": "Máximo de intentos ({attempts})",
+        "en": "Maximum of attempts ({attempts})",
+    },
+    "no_phone_left": {
+        "es": "No queda ningún teléfono válido del contacto",
+        "en": "No valid phone number of the contact is left",
+    },
+    "no_allowed_time": {
+        "es": "El horario permitido no incluye ningún momento futuro",
+        "en": "The allowed hours contain no time to come",
+    },
+    "cancelled_by_operator": {
+        "es": "Cancelado por un operador",
+        "en": "Cancelled by an operator",
+    },
+    "contact_opted_out": {
+        "es": "El contacto pidió que no se le llame más",
+        "en": "The contact asked not to be called any more",
+    },
+    "stopped_by_provider": {
+        "es": "Detenido por el proveedor de llamadas: {detail}",
+        "en": "Stopped by the call provider: {detail}",
+    },
+    # After a call
+    "after_answered": {
+        "es": "Contestó",
+        "en": "Answered",
+    },
+    "after_opted_out": {
+        "es": "Pidió que no se le llame más",
+        "en": "Asked not to be called any more",
+    },
+    "after_voicemail": {
+        "es": "Contestó un buzón de voz",
+        "en": "A voicemail answered",
+    },
+    "after_silence": {
+        "es": "Se conectó, pero nadie habló",
+        "en": "Connected, but nobody spoke",
+    },
+    "after_no_answer": {
+        "es": "No contestó",
+        "en": "Not answered",
+    },
+    "after_busy": {
+        "es": "Ocupado",
+        "en": "Busy",
+    },
+    "after_declined": {
+        "es": "Rechazó la llamada",
+        "en": "The call was declined",
+    },
+    "after_failed": {
+        "es": "La llamada falló",
+        "en": "The call failed",
+    },
+    "after_invalid_number": {
+        "es": "El número no existe",
+        "en": "The number does not exist",
+    },
+    "after_provider_trouble": {
+        "es": "El proveedor de llamadas tuvo un problema",
+        "en": "The call provider had a problem",
+    },
+    "after_stopped_by_provider": {
+        "es": "El proveedor de llamadas se negó a llamar",
+        "en": "The call provider refused to call",
+    },
+    "after_unknown": {
+        "es": "No se supo cómo terminó la llamada",
+        "en": "It is not known how the call ended",
+    },
+}

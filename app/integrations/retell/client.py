@@ -5,7 +5,9 @@ body and its key are the same. Reads are not repeated here either; those who fol
 """
 
 import json
+import math
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -28,7 +30,15 @@ RETRY_AFTER_CAP_SECONDS = 60.0
 _DETAIL_LENGTH = 300
 
 # No byte of the request left us: the connection was never there, or we never got one to use.
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+# Everything that httpx raises: these have no common base.
+_ANY = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError)
 
 
 class RetellClient:
@@ -37,13 +47,16 @@ class RetellClient:
     def __init__(
         self, base_url: str, api_key: str, *, create_timeout: float, read_timeout: float, max_connections: int
     ) -> None:
+        api_key = api_key.strip()
+        if not api_key.isascii() or not api_key.isprintable():
+            # httpx would say so too, at each request and with the key in its text.
+            raise ValueError("the Retell API key has characters that no HTTP header can carry")
         self._create_timeout = httpx.Timeout(create_timeout, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS)
         self._http = httpx.AsyncClient(
             base_url=base_url,
             headers={"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"},
             timeout=httpx.Timeout(read_timeout, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
-            transport=None,
             follow_redirects=False,
         )
 
@@ -57,7 +70,7 @@ class RetellClient:
             )
         except _NEVER_SENT as error:
             raise ProviderUnreachable(_name(error)) from error
-        except httpx.HTTPError as error:
+        except _ANY as error:
             raise Ambiguous(_name(error)) from error
         if response.status_code != httpx.codes.CREATED and not response.is_success:
             raise _refusal(response)
@@ -67,7 +80,7 @@ class RetellClient:
             raise Ambiguous(f"unreadable {response.status_code} answer") from error
 
     async def get(self, call_id: str) -> CallReport:
-        return _readable(await self._ask("GET", f"/v2/get-call/{call_id}"))
+        return _readable(await self._ask("GET", f"/v2/get-call/{quote(call_id, safe='')}"))
 
     async def find(self, attempt_id: str, to_number: str) -> list[CallReport]:
         criteria = {
@@ -78,11 +91,12 @@ class RetellClient:
         items = payload.get("items") if isinstance(payload, dict) else None
         if not isinstance(items, list):
             raise ProviderUnavailable("unreadable list of calls")
-        return [_readable(item) for item in items]
+        # Retell's filters are not documented to the last: a call of another attempt must never be taken for this one's.
+        return [report for report in map(_readable, items) if report.attempt_id == attempt_id]
 
     async def stop(self, call_id: str) -> None:
         try:
-            await self._ask("POST", f"/v2/stop-call/{call_id}")
+            await self._ask("POST", f"/v2/stop-call/{quote(call_id, safe='')}")
         except CallUnknown:
             # 422 is also Retell's answer for a call that is over: nothing is left to stop.
             return
@@ -94,7 +108,7 @@ class RetellClient:
         """A request that creates nothing. Raises CallUnknown, Throttled or ProviderUnavailable."""
         try:
             response = await self._http.request(method, path, json=body)
-        except httpx.HTTPError as error:
+        except _ANY as error:
             raise ProviderUnavailable(_name(error)) from error
         if response.status_code in {httpx.codes.NOT_FOUND, httpx.codes.UNPROCESSABLE_ENTITY, httpx.codes.BAD_REQUEST}:
             raise CallUnknown(_detail(response))
@@ -136,22 +150,24 @@ def _readable(payload: Any) -> CallReport:
 
 
 def _detail(response: httpx.Response) -> str:
-    """The provider's own words: `message`, `error_message` or the text (retell.md §9)."""
+    """The provider's own words: `message`, `error_message` or the text (retell.md §9); never our key, if echoed."""
     try:
         body = response.json()
     except ValueError:
-        return response.text[:_DETAIL_LENGTH]
+        body = response.text
     if isinstance(body, dict):
-        return str(body.get("message") or body.get("error_message") or json.dumps(body))[:_DETAIL_LENGTH]
-    return str(body)[:_DETAIL_LENGTH]
+        body = body.get("message") or body.get("error_message") or json.dumps(body)
+    key = response.request.headers["Authorization"].removeprefix("Bearer ")
+    return (str(body).replace(key, "***") if key else str(body))[:_DETAIL_LENGTH]
 
 
 def _retry_after(response: httpx.Response) -> float | None:
     """Seconds from `Retry-After`, if it is a plain number; Retell does not document it."""
     try:
-        return min(float(response.headers["Retry-After"]), RETRY_AFTER_CAP_SECONDS)
+        seconds = float(response.headers["Retry-After"])
     except (KeyError, ValueError):
         return None
+    return min(seconds, RETRY_AFTER_CAP_SECONDS) if math.isfinite(seconds) and seconds > 0 else None
 
 
 def _name(error: Exception) -> str:

@@ -1,8 +1,12 @@
-"""Retell's call object (retell.md §4) read leniently: unknown keys are ignored, missing ones are None."""
+"""Retell's call object (retell.md §4) read leniently: unknown keys are ignored; missing, and unreadable, ones are None.
+
+Only without an id or a known status it is no call object: whatever else Retell changes or garbles, a call must not
+become one that nobody can follow to its end.
+"""
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -11,7 +15,21 @@ from app.domain.calls import CallReport, CallStatus
 
 class _Cost(BaseModel):
     combined_cost: Decimal | None = None
-    total_duration_seconds: float | None = None
+    total_duration_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+
+class _Metadata(BaseModel):
+    attempt_id: str | None = None
+
+
+class _Analysis(BaseModel):
+    in_voicemail: bool | None = None
+
+
+_Milliseconds = Annotated[int, Field(ge=0, le=253_370_764_800_000)]
+"""An epoch up to the year 9999."""
+_REQUIRED = {"call_id", "call_status"}
+_LARGEST_INTEGER = 2**63 - 1
 
 
 class _Call(BaseModel):
@@ -19,11 +37,11 @@ class _Call(BaseModel):
 
     call_id: str = Field(min_length=1)
     call_status: CallStatus
-    metadata: dict[str, Any] | None = None
+    metadata: _Metadata | None = None
     disconnection_reason: str | None = None
-    start_timestamp: int | None = None
-    end_timestamp: int | None = None
-    duration_ms: int | None = None
+    start_timestamp: _Milliseconds | None = None
+    end_timestamp: _Milliseconds | None = None
+    duration_ms: _Milliseconds | None = None
     call_cost: _Cost | None = None
     call_analysis: dict[str, Any] | None = None
     transcript: str | None = None
@@ -39,17 +57,13 @@ class UnreadableCall(Exception):
 
 def report_of(payload: Any) -> CallReport:
     """Raises UnreadableCall if the payload lacks an id or has an unknown status."""
-    try:
-        call = _Call.model_validate(payload)
-    except ValidationError as error:
-        fields = ", ".join(".".join(str(part) for part in problem["loc"]) for problem in error.errors())
-        raise UnreadableCall(f"not a call object: {fields or 'no object'}") from None
+    call = _call_of(_storable(payload))
     cost = call.call_cost or _Cost()
     analysis = call.call_analysis
     return CallReport(
         call_id=call.call_id,
         status=call.call_status,
-        attempt_id=(call.metadata or {}).get("attempt_id"),
+        attempt_id=None if call.metadata is None else call.metadata.attempt_id,
         disconnection_reason=call.disconnection_reason,
         started_at=_instant(call.start_timestamp),
         ended_at=_instant(call.end_timestamp),
@@ -57,7 +71,7 @@ def report_of(payload: Any) -> CallReport:
         billed_seconds=cost.total_duration_seconds,
         cost_cents=cost.combined_cost,
         user_spoke=_user_spoke(call),
-        in_voicemail=None if analysis is None else analysis.get("in_voicemail"),
+        in_voicemail=_in_voicemail(analysis),
         analysis=analysis,
         transcript=call.transcript,
         recording_url=call.recording_url,
@@ -66,6 +80,36 @@ def report_of(payload: Any) -> CallReport:
             name: str(value) for name, value in (call.collected_dynamic_variables or {}).items() if value is not None
         },
     )
+
+
+def _call_of(payload: Any) -> _Call:
+    try:
+        return _Call.model_validate(payload)
+    except ValidationError as error:
+        unreadable = {problem["loc"][0] if problem["loc"] else "" for problem in error.errors()}
+    if not isinstance(payload, dict) or unreadable & _REQUIRED:
+        raise UnreadableCall(f"not a call object: {', '.join(sorted(map(str, unreadable))) or 'no object'}")
+    return _Call.model_validate({key: value for key, value in payload.items() if key not in unreadable})
+
+
+def _storable(value: Any) -> Any:
+    """What MongoDB can hold of a JSON value: half a surrogate pair (an emoji cut in two) and the like replaced."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_storable(key).replace("\0", ""): _storable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
+        return str(value)
+    return value
+
+
+def _in_voicemail(analysis: dict[str, Any] | None) -> bool | None:
+    try:
+        return _Analysis.model_validate(analysis or {}).in_voicemail
+    except ValidationError:
+        return None
 
 
 def _user_spoke(call: _Call) -> bool | None:

@@ -1,0 +1,58 @@
+"""What the OpenAPI document says besides the routes themselves."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from app.api.problems import MEDIA_TYPE, Problem
+
+DESCRIPTION = """
+Outbound AI call campaigns: upload a list, set the hours and rules, and every contact is called once, at an allowed
+time, within the money.
+
+* Lists are arrays, newest first: `?limit=` and `?skip=`, the total in `X-Total-Count`, the next page in `Link`.
+* Errors are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problems with a stable `code`.
+* Texts for people are Spanish, or English with `Accept-Language: en`.
+* Times are ISO 8601 in UTC; enums are accepted in any letter case and answered in lower case.
+"""
+TAGS = [
+    {"name": "accounts", "description": "Customers: plan, limits, prices and what is left of the money."},
+    {"name": "batches", "description": "Campaigns: contacts, rules, and where each is in its life."},
+    {"name": "jobs", "description": "One contact of one batch, called until it is final."},
+    {"name": "health", "description": "Whether this process can do its work."},
+]
+_MEANINGS = {
+    400: "The body is not what its Content-Type says.",
+    404: "There is no such object.",
+    409: "The state of the object forbids it, or the idempotency key belongs to another request.",
+    413: "The body is too large.",
+    422: "The input is wrong; `errors` says where.",
+    503: "MongoDB is away; nothing was done. Try again after `Retry-After` seconds.",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The documentation of a route's problems; every route may answer 422 and 503."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": _MEANINGS[status], "content": content} for status in sorted({*statuses, 422, 503})}
+
+
+def operation_id(route: APIRoute) -> str:
+    """The name of the function: verb_noun, stable for generated clients."""
+    return route.name
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, made once."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS
+        )
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        components = schema.setdefault("components", {}).setdefault("schemas", {})
+        components.update(problem.pop("$defs", {}))
+        components["Problem"] = problem
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,121 @@
+"""/accounts: customers and their money."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from app.api.deps import ContainerDep, IdempotencyKey, LanguageDep
+from app.api.openapi import problems
+from app.api.pagination import PageDep, announce
+from app.api.schemas.account_replies import (
+    AccountReply,
+    BalanceReply,
+    StatsReply,
+    TopUpReply,
+    TransactionReply,
+    account_reply,
+    balance_reply,
+    stats_reply,
+    topup_reply,
+    transaction_reply,
+)
+from app.api.schemas.accounts import ChangeAccount, CreateAccount, TopUp
+from app.api.schemas.batch_replies import BatchReply, batch_reply
+from app.api.schemas.common import AnyCase
+from app.domain.batches import BatchStatus
+from app.domain.money import Pricing
+
+router = APIRouter(prefix="/accounts", tags=["accounts"])
+
+
+@router.post("", status_code=HTTPStatus.CREATED, summary="Create an account", responses=problems(400, 409))
+async def create_account(body: CreateAccount, container: ContainerDep, response: Response) -> AccountReply:
+    """With the initial credits or minutes of its plan as its balance."""
+    settings = container.settings
+    default = Pricing(
+        cost_per_minute=settings.cost_per_minute,
+        credits_per_minute=settings.credits_per_minute,
+        billing_increment_seconds=settings.billing_increment_seconds,
+    )
+    account = await container.accounts.create(body.to_new_account(default))
+    response.headers["Location"] = f"/api/v1/accounts/{account.account_id}"
+    return account_reply(account)
+
+
+@router.get("", summary="List accounts", responses=problems())
+async def list_accounts(
+    container: ContainerDep, page: PageDep, request: Request, response: Response
+) -> list[AccountReply]:
+    accounts, total = await container.accounts.page(limit=page.limit, skip=page.skip)
+    announce(request, response, page, total)
+    return [account_reply(account) for account in accounts]
+
+
+@router.get("/{account_id}", summary="Read an account", responses=problems(404))
+async def get_account(account_id: str, container: ContainerDep) -> AccountReply:
+    return account_reply(await container.accounts.get(account_id))
+
+
+@router.patch("/{account_id}", summary="Change an account", responses=problems(400, 404))
+async def change_account(account_id: str, body: ChangeAccount, container: ContainerDep) -> AccountReply:
+    """Any subset of the fields. Suspending stops new calls; a lower `max_concurrent_calls` lets calls end."""
+    return account_reply(await container.accounts.change(account_id, body.to_changes()))
+
+
+@router.get("/{account_id}/balance", summary="What is left, and how fast it goes", responses=problems(404))
+async def get_account_balance(account_id: str, container: ContainerDep) -> BalanceReply:
+    return balance_reply(await container.accounts.balance(account_id))
+
+
+@router.get("/{account_id}/stats", summary="An account in numbers", responses=problems(404))
+async def get_account_stats(account_id: str, container: ContainerDep) -> StatsReply:
+    return stats_reply(account_id, await container.accounts.stats(account_id))
+
+
+@router.post("/{account_id}/topup", summary="Add credits or minutes", responses=problems(400, 404, 409))
+async def top_up_account(
+    account_id: str,
+    body: TopUp,
+    container: ContainerDep,
+    language: LanguageDep,
+    idempotency_key: IdempotencyKey = None,
+) -> TopUpReply:
+    """In the unit of the account's plan. Batches that waited for balance go on at once."""
+    account, transaction = await container.accounts.top_up(
+        account_id, bought_credits=body.credits, bought_minutes=body.minutes, idempotency_key=idempotency_key
+    )
+    return topup_reply(account, transaction, language)
+
+
+@router.get("/{account_id}/transactions", summary="The account's ledger", responses=problems(404))
+async def list_account_transactions(
+    account_id: str,
+    container: ContainerDep,
+    language: LanguageDep,
+    page: PageDep,
+    request: Request,
+    response: Response,
+) -> list[TransactionReply]:
+    found, total = await container.accounts.transactions(account_id, limit=page.limit, skip=page.skip)
+    announce(request, response, page, total)
+    return [transaction_reply(transaction, language) for transaction in found]
+
+
+@router.get("/{account_id}/batches", summary="The account's batches", responses=problems(404))
+async def list_account_batches(
+    account_id: str,
+    container: ContainerDep,
+    language: LanguageDep,
+    page: PageDep,
+    request: Request,
+    response: Response,
+    status: Annotated[BatchStatus | None, AnyCase, Query()] = None,
+    is_active: bool | None = None,
+) -> list[BatchReply]:
+    await container.accounts.get(account_id)
+    views, total = await container.batches.page(
+        account_id=account_id, status=status, is_active=is_active, limit=page.limit, skip=page.skip
+    )
+    announce(request, response, page, total)
+    return [batch_reply(view, language) for view in views]

@@ -1,0 +1,113 @@
+"""/batches: campaigns."""
+
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from app.api.deps import USER, ContainerDep, IdempotencyKey, LanguageDep
+from app.api.openapi import problems
+from app.api.pagination import PageDep, announce
+from app.api.schemas.batch_replies import (
+    BatchReply,
+    BatchStatusReply,
+    CreatedBatchReply,
+    LogsReply,
+    batch_reply,
+    created_batch_reply,
+    logs_reply,
+    status_reply,
+)
+from app.api.schemas.batches import ChangeBatch, CreateBatch
+from app.api.schemas.common import AnyCase
+from app.domain.batches import BatchStatus
+
+router = APIRouter(prefix="/batches", tags=["batches"])
+
+
+@router.post("", status_code=HTTPStatus.CREATED, summary="Create a batch", responses=problems(400, 404, 409, 413))
+async def create_batch(
+    body: CreateBatch,
+    container: ContainerDep,
+    language: LanguageDep,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> CreatedBatchReply:
+    """With all of its contacts, or not at all. It starts at once, or at `scheduled_at`."""
+    batch = await container.batch_creation.create(body.to_new_batch(idempotency_key), user=USER)
+    response.headers["Location"] = f"/api/v1/batches/{batch.batch_id}"
+    return created_batch_reply((await container.batches.views([batch]))[0], language)
+
+
+@router.get("", summary="List batches", responses=problems())
+async def list_batches(
+    container: ContainerDep,
+    language: LanguageDep,
+    page: PageDep,
+    request: Request,
+    response: Response,
+    account_id: str | None = None,
+    status: Annotated[BatchStatus | None, AnyCase, Query()] = None,
+    is_active: bool | None = None,
+) -> list[BatchReply]:
+    views, total = await container.batches.page(
+        account_id=account_id, status=status, is_active=is_active, limit=page.limit, skip=page.skip
+    )
+    announce(request, response, page, total)
+    return [batch_reply(view, language) for view in views]
+
+
+@router.get("/{batch_id}", summary="Read a batch", responses=problems(404))
+async def get_batch(batch_id: str, container: ContainerDep, language: LanguageDep) -> BatchReply:
+    return batch_reply(await container.batches.view(batch_id), language)
+
+
+@router.patch("/{batch_id}", summary="Pause, resume or edit a batch", responses=problems(400, 404, 409))
+async def change_batch(batch_id: str, body: ChangeBatch, container: ContainerDep, language: LanguageDep) -> BatchReply:
+    changes, is_active = body.to_changes()
+    view = await container.batches.change(batch_id, changes, is_active=is_active, user=USER)
+    return batch_reply(view, language)
+
+
+@router.post("/{batch_id}/cancel", summary="Cancel a batch for good", responses=problems(404, 409))
+async def cancel_batch(batch_id: str, container: ContainerDep, language: LanguageDep) -> BatchReply:
+    """Pending jobs become `cancelled`; a call in progress ends by itself and is its contact's last."""
+    return batch_reply(await container.batches.cancel(batch_id, user=USER), language)
+
+
+@router.get(
+    "/{batch_id}/status",
+    summary="How far a batch is",
+    response_model=BatchStatusReply,
+    responses={304: {"description": "Nothing has changed since the `ETag` of `If-None-Match`."}, **problems(404)},
+)
+async def get_batch_status(
+    batch_id: str,
+    container: ContainerDep,
+    language: LanguageDep,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Made to be polled: answer with `If-None-Match` and get a `304` while nothing changes."""
+    body = status_reply(await container.batches.view(batch_id), language).model_dump_json(by_alias=True).encode()
+    etag = f'"{sha256(body).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Accept-Language"}
+    if _matches(if_none_match, etag):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(body, headers=headers, media_type="application/json")
+
+
+@router.get("/{batch_id}/logs", summary="What happened to a batch", responses=problems(404))
+async def get_batch_logs(
+    batch_id: str, container: ContainerDep, language: LanguageDep, page: PageDep, request: Request, response: Response
+) -> LogsReply:
+    """The newest `limit` entries, in the order in which they happened."""
+    entries, total = await container.batches.logs(batch_id, limit=page.limit, skip=page.skip)
+    announce(request, response, page, total)
+    return logs_reply(batch_id, entries, language)
+
+
+def _matches(if_none_match: str | None, etag: str) -> bool:
+    """RFC 9110 §13.1.2: a list of tags, compared weakly, or `*`."""
+    tags = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
+    return "*" in tags or etag in tags

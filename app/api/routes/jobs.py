@@ -1,0 +1,57 @@
+"""/jobs: one contact of one batch."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from app.api.deps import USER, ContainerDep, LanguageDep
+from app.api.openapi import problems
+from app.api.pagination import PageDep, announce
+from app.api.schemas.common import AnyCase
+from app.api.schemas.jobs import JobDetailReply, JobReply, job_detail_reply, job_reply
+from app.bootstrap import Container
+from app.domain.messages import Language
+from app.services.jobs import JobView, ShownStatus
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+
+@router.get("", summary="List jobs", responses=problems())
+async def list_jobs(
+    container: ContainerDep,
+    language: LanguageDep,
+    page: PageDep,
+    request: Request,
+    response: Response,
+    account_id: str | None = None,
+    batch_id: str | None = None,
+    status: Annotated[ShownStatus | None, AnyCase, Query()] = None,
+) -> list[JobReply]:
+    views, total = await container.jobs.page(
+        account_id=account_id, batch_id=batch_id, status=status, limit=page.limit, skip=page.skip
+    )
+    accounts = await container.accounts.get_many({view.job.account_id for view in views})
+    announce(request, response, page, total)
+    return [job_reply(view, accounts.get(view.job.account_id), language) for view in views]
+
+
+@router.get("/{job_id}", summary="Read a job, with its past attempts", responses=problems(404))
+async def get_job(job_id: str, container: ContainerDep, language: LanguageDep) -> JobDetailReply:
+    return await _detail(await container.jobs.get(job_id), container, language)
+
+
+@router.put("/{job_id}/retry", summary="Call a contact once more", responses=problems(404, 409))
+async def retry_job(job_id: str, container: ContainerDep, language: LanguageDep) -> JobDetailReply:
+    """As soon as the hours, the limit and the money allow. Not for a contact that was reached."""
+    return await _detail(await container.jobs.retry(job_id, user=USER), container, language)
+
+
+@router.put("/{job_id}/cancel", summary="Call a contact no more", responses=problems(404, 409))
+async def cancel_job(job_id: str, container: ContainerDep, language: LanguageDep) -> JobDetailReply:
+    """A call in progress ends by itself and is the contact's last."""
+    return await _detail(await container.jobs.cancel(job_id, user=USER), container, language)
+
+
+async def _detail(view: JobView, container: Container, language: Language) -> JobDetailReply:
+    accounts = await container.accounts.get_many([view.job.account_id])
+    return job_detail_reply(view, accounts.get(view.job.account_id), language)

@@ -1,0 +1,78 @@
+"""The HTTP API: `uvicorn app.main:app`."""
+
+import logging
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from app.api import problems
+from app.api.lifecycle import lifespan
+from app.api.middleware import BodyLimit, RequestContext
+from app.api.openapi import document, operation_id
+from app.api.routes import accounts, batches, health, jobs, uploads
+from app.clock import Clock
+from app.config import Settings, SettingsError, load_settings
+from app.log_config import configure_logging
+
+API = "/api/v1"
+EXPOSED_HEADERS = ["X-Total-Count", "Link", "ETag", "Location", "Retry-After", "X-Request-ID"]
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application. Without `settings` they come from the environment; raises SettingsError."""
+    settings = settings or load_settings()
+    app = FastAPI(
+        title="Cadencia",
+        version=_version(),
+        lifespan=lifespan(settings),
+        generate_unique_id_function=operation_id,
+    )
+    # The document has more than the routes say; overriding this method is the way that FastAPI documents.
+    app.openapi = partial(document, app)  # type: ignore[method-assign]
+    app.include_router(health.router)
+    # Before the batches: "excel" is no batch id.
+    for router in (accounts.router, uploads.router, batches.router, jobs.router):
+        app.include_router(router, prefix=API)
+    problems.install(app)
+    # The last one added is the outermost: also a 500 and a 413 carry the headers that a browser asks for.
+    app.add_middleware(BodyLimit, max_upload_megabytes=settings.max_upload_megabytes)
+    app.add_middleware(RequestContext, clock=Clock())
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=EXPOSED_HEADERS,
+    )
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("cadencia")
+    except PackageNotFoundError:  # run from a checkout
+        return "0.1.0"
+
+
+def _served() -> FastAPI:
+    """The app as uvicorn serves it: with settings from the environment and logs."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        # uvicorn asks for `app` before it serves anything: the list of what is missing says more than a traceback.
+        raise SystemExit(str(error)) from None
+    configure_logging(settings.log_format, settings.log_level)
+    # Its line a request says less than ours.
+    logging.getLogger("uvicorn.access").disabled = True
+    return create_app(settings)
+
+
+def __getattr__(name: str) -> FastAPI:
+    """`app` is made when it is first asked for, so that importing this module needs no settings."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()["app"] = _served()
+    served: FastAPI = globals()["app"]
+    return served
