@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from app.api import problems
-from app.api.lifecycle import lifespan
+from app.api.lifecycle import OneLineRefusal, lifespan
 from app.api.middleware import BodyLimit, RequestContext
 from app.api.openapi import document, operation_id
 from app.api.routes import accounts, batches, health, jobs, uploads
@@ -46,6 +46,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         allow_headers=["*"],
         expose_headers=EXPOSED_HEADERS,
     )
+    app.add_middleware(OneLineRefusal)
     return app
 
 

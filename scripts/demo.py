@@ -33,6 +33,7 @@ WORKER_SETTINGS = {
     "WORKER_POLL_SECONDS": "0.3",
     "WORKER_LEASE_SECONDS": "6",
     "WORKER_HEARTBEAT_SECONDS": "1.5",
+    "WORKER_SHUTDOWN_SECONDS": "8",
 }
 
 ACCOUNT = {
@@ -71,13 +72,14 @@ def main(
     ] = False,
     workers: Annotated[int, typer.Option(min=1, max=8, help="Call worker processes.")] = 2,
     speed: Annotated[float, typer.Option(min=1, help="Simulated seconds that pass in a second.")] = 30.0,
+    data_dir: Annotated[Path, typer.Option(help="Where the database and the logs go.")] = HOME,
 ) -> None:
     """Show a campaign from the spreadsheet to the results.
 
     Exit code 0 only if every contact ended as the simulator's script says.
     """
     try:
-        as_expected = asyncio.run(_demo(leave=leave, workers=workers, speed=speed))
+        as_expected = asyncio.run(_demo(leave=leave, workers=workers, speed=speed, home=data_dir.resolve()))
     except (StackError, EmbeddedMongodError, DemoError) as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(1) from None
@@ -88,7 +90,7 @@ class DemoError(RuntimeError):
     """The API said something that the demo did not expect."""
 
 
-async def _demo(*, leave: bool, workers: int, speed: float) -> bool:
+async def _demo(*, leave: bool, workers: int, speed: float, home: Path) -> bool:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -98,9 +100,10 @@ async def _demo(*, leave: bool, workers: int, speed: float) -> bool:
         workers=workers,
         speed=speed,
         script=EXAMPLES / "simulator_script.json",
+        home=home,
         settings=WORKER_SETTINGS,
     ) as stack:
-        _say_where(stack)
+        _say_where(stack, home)
         story = asyncio.create_task(_story(stack))
         stop = asyncio.create_task(stopped.wait())
         await asyncio.wait({story, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -126,7 +129,8 @@ async def _story(stack: Stack) -> bool:
         )
         console.print(f"Batch [bold]{batch['batch_id']}[/bold] with {batch['total_jobs']} contacts\n")
         await _follow(api, stack, batch)
-        jobs = await _get(api, "/jobs", batch_id=batch["batch_id"], limit=500)
+        listed = await _get(api, "/jobs", batch_id=batch["batch_id"], limit=500)
+        jobs = [await _get(api, f"/jobs/{job['job_id']}") for job in listed]
         creates = await _simulator_creates(stack)
         balance = await _get(api, f"/accounts/{account['account_id']}/balance")
         status = await _get(api, f"/batches/{batch['batch_id']}/status")
@@ -155,8 +159,7 @@ async def _follow(api: httpx.AsyncClient, stack: Stack, batch: dict[str, Any]) -
     """A live display until every contact is final and the batch says so."""
     progress = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(40),
+        BarColumn(20),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[detail]}"),
@@ -169,16 +172,16 @@ async def _follow(api: httpx.AsyncClient, stack: Stack, batch: dict[str, Any]) -
             status = await _get(api, f"/batches/{batch['batch_id']}/status")
             done = status["completed_jobs"] + status["failed_jobs"] + status["cancelled_jobs"]
             detail = (
-                f"calling {status['in_progress_jobs']} · waiting {status['pending_jobs']} · "
-                f"reached {status['completed_jobs']} · not reached {status['failed_jobs']} · "
-                f"${status['total_cost']:.2f}"
+                f"{status['in_progress_jobs']} calling, {status['pending_jobs']} waiting, "
+                f"{status['completed_jobs']} reached, ${status['total_cost']:.2f}"
             )
             progress.update(task, completed=done, detail=detail)
             if status["status"] == "completed":
-                return
+                break
             if status["status"] != "running":
                 raise DemoError(f"the batch is {status['status']}: {status.get('blocked_by')}")
             await asyncio.sleep(0.4)
+    console.print()
 
 
 async def _simulator_creates(stack: Stack) -> list[dict[str, Any]]:
@@ -191,8 +194,8 @@ async def _simulator_creates(stack: Stack) -> list[dict[str, Any]]:
 def _show_results(
     jobs: list[dict[str, Any]], creates: list[dict[str, Any]], status: dict[str, Any], balance: dict[str, Any]
 ) -> None:
-    calls = Counter(attempt["disposition"] for job in jobs for attempt in job["history"])
-    contacts = Counter(job["history"][-1]["disposition"] for job in jobs if job["history"])
+    calls = Counter(attempt["status"] for job in jobs for attempt in job["history"])
+    contacts = Counter(job["history"][-1]["status"] for job in jobs if job["history"])
     table = Table(title="Results", title_justify="left")
     table.add_column("outcome")
     table.add_column("contacts ended so", justify="right")
@@ -233,15 +236,15 @@ def _is_as_expected(jobs: list[dict[str, Any]], creates: list[dict[str, Any]]) -
 def _result(job: dict[str, Any]) -> dict[str, Any]:
     return {
         "status": job["status"],
-        "disposition": job["history"][-1]["disposition"] if job["history"] else None,
+        "disposition": job["history"][-1]["status"] if job["history"] else None,
         "attempts": job["attempts"],
         "calls": len(job["history"]),
     }
 
 
-def _say_where(stack: Stack) -> None:
+def _say_where(stack: Stack, home: Path) -> None:
     console.print(f"API {stack.api_url}  (docs {stack.api_url}/docs)  ·  simulator {stack.simulator_url}")
-    console.print(f"Logs in {HOME.relative_to(Path.cwd()) if HOME.is_relative_to(Path.cwd()) else HOME}/logs\n")
+    console.print(f"Logs in {home / 'logs'}\n", highlight=False)
 
 
 async def _post(api: httpx.AsyncClient, path: str, **request: Any) -> dict[str, Any]:

@@ -55,13 +55,14 @@ class Stack:
     mongodb_uri: str
     simulator_url: str
     api_url: str
+    home: Path
     parts: dict[str, Part] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
 
     def start_worker(self, name: str) -> Part:
         """One more call worker."""
         command = [sys.executable, "-m", "workers.call_worker", "--worker-id", name]
-        self.parts[name] = start(name, command, self.environment)
+        self.parts[name] = start(name, command, self.environment, self.home)
         return self.parts[name]
 
     def check(self) -> None:
@@ -98,7 +99,7 @@ async def running_stack(
         api_url = f"http://127.0.0.1:{free_port(api_port)}"
         await _drop(uri, database)
         environment |= _settings(uri, database, simulator_url) | (settings or {})
-        stack = Stack(uri, simulator_url, api_url, environment=environment)
+        stack = Stack(uri, simulator_url, api_url, home, environment=environment)
         stopping.callback(_stop_all, stack)
         stack.parts["simulator"] = start("simulator", _simulator(simulator_url, speed, script), environment, home)
         stack.parts["api"] = start("api", _api(api_url), environment, home)
@@ -109,7 +110,7 @@ async def running_stack(
         yield stack
 
 
-def start(name: str, command: Sequence[str], environment: dict[str, str], home: Path = HOME) -> Part:
+def start(name: str, command: Sequence[str], environment: dict[str, str], home: Path) -> Part:
     """Start a part with its output in `logs/<name>.log`, which is begun anew."""
     log = home / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)

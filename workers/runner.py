@@ -11,6 +11,7 @@ A dependency that is away makes a loop wait with backoff and say so; it never en
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -80,7 +81,7 @@ class Runner:
     async def run(self) -> None:
         """Work until told to stop, then let go of everything in order."""
         async with asyncio.TaskGroup() as loops:
-            heartbeat = loops.create_task(self._heartbeat())
+            loops.create_task(self._heartbeat())
             rounds = [
                 loops.create_task(self._round("claim", self._claim, self._pace.poll, self._place_free)),
                 loops.create_task(self._round("rescue", self._adopt, self._pace.rescue)),
@@ -89,7 +90,6 @@ class Runner:
             await asyncio.wait(rounds)
             # Leases must hold until the last item is let go, so the heartbeat goes last.
             await self._let_go()
-            heartbeat.cancel()
 
     async def run_once(self) -> None:
         """Take what is due, see it to its end, and return when nothing is due and nothing is in hand."""
@@ -101,9 +101,9 @@ class Runner:
                     break
                 if self._in_hand:
                     await asyncio.wait(self._in_hand.values(), timeout=1, return_when=asyncio.FIRST_COMPLETED)
-            await self._let_go()
         finally:
-            heartbeat.cancel()
+            await self._let_go()
+            await heartbeat
 
     async def _claim(self) -> int:
         """Fill the free places; the number of items taken."""
@@ -170,7 +170,8 @@ class Runner:
         await asyncio.sleep(COALESCE_SECONDS)
 
     async def _heartbeat(self) -> None:
-        while True:
+        """Ends by itself when the worker does: the driver may swallow a cancellation while it looks for a server."""
+        while not self._control.ending.is_set():
             asked_at = self._control.time.monotonic()
             try:
                 await self._on_heartbeat()
@@ -180,20 +181,21 @@ class Runner:
                 log.warning("heartbeat_failed", reason=error.code, in_hand=len(self._in_hand))
             except Exception:
                 log.exception("heartbeat_failed")
-            await asyncio.sleep(self._pace.heartbeat)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._control.ending.wait(), self._pace.heartbeat)
 
     async def _let_go(self) -> None:
         """Wait for requests under way, then hand over what needs no process to go on."""
         if self._in_hand:
             log.info("worker_draining", in_hand=len(self._in_hand))
             _, late = await asyncio.wait(self._in_hand.values(), timeout=self._pace.shutdown)
-            for task in late:
+            self._control.ending.set()
+            stuck = (await asyncio.wait(late, timeout=HANDOVER_SECONDS))[1] if late else late
+            for task in stuck:
                 task.cancel()
-            if late:
-                await asyncio.wait(late, timeout=HANDOVER_SECONDS)
+        self._control.ending.set()
         try:
-            async with asyncio.timeout(HANDOVER_SECONDS):
-                handed_over = await self._work.hand_over()
+            handed_over = await self._work.hand_over()
             log.info("worker_handed_over", jobs=handed_over)
-        except (Unavailable, TimeoutError):
-            log.warning("worker_not_handed_over", reason="mongodb_unavailable")
+        except Unavailable as error:
+            log.warning("worker_not_handed_over", reason=error.code)

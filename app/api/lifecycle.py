@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import structlog
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.bootstrap import Container, open_container
 from app.config import Settings
@@ -93,6 +94,7 @@ def lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMana
                 await runtime.prepare()
             except DatabaseUnsuitable as error:
                 log.critical("mongodb_unsuitable", problem=str(error))
+                app.state.refused = True
                 raise
             keeper = asyncio.create_task(runtime.keep())
             try:
@@ -103,3 +105,22 @@ def lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMana
                     await keeper
 
     return run
+
+
+class OneLineRefusal:
+    """The log says in one line why the API cannot start; this keeps the server from adding our traceback to it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_briefly(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed" and getattr(scope["app"].state, "refused", False):
+                message = {"type": message["type"], "message": ""}
+            await send(message)
+
+        await self._app(scope, receive, send_briefly)

@@ -67,7 +67,6 @@ class Transactions(Protocol):
         """What batches have cost; a batch without a charge is left out."""
 
 
-
 class Batches(Protocol):
     async def insert(self, batch: Batch) -> bool:
         """False if its id, or its idempotency key within the account, is taken."""
@@ -185,7 +184,7 @@ class Uploads(Protocol):
         """How many contacts the account's upload holds; None if there is no such upload."""
 
     def contacts(self, upload_id: str) -> AsyncIterator[list[ContactRow]]:
-        """The callable contacts with their row numbers, in chunks."""
+        """The callable contacts with their row numbers, in chunks. Raises NotFound, also if it expires meanwhile."""
 
 
 class CallProvider(Protocol):

@@ -16,15 +16,17 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
 from bson.decimal128 import Decimal128
+from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
+    BulkWriteError,
     ConnectionFailure,
     ExecutionTimeout,
     InvalidOperation,
     NotPrimaryError,
-    PyMongoError,
+    OperationFailure,
     WaitQueueTimeoutError,
     WTimeoutError,
 )
@@ -39,6 +41,27 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 AWAY = (ConnectionFailure, NotPrimaryError, ExecutionTimeout, WaitQueueTimeoutError, WTimeoutError)
+
+# Answers of a server that is stopping, or no longer the primary. A write so answered may have happened: whoever repeats
+# it is guarded by state and fence.
+AWAY_CODES = frozenset(
+    {
+        6,  # HostUnreachable
+        7,  # HostNotFound
+        64,  # WriteConcernFailed
+        89,  # NetworkTimeout
+        91,  # ShutdownInProgress
+        133,  # FailedToSatisfyReadPreference
+        189,  # PrimarySteppedDown
+        262,  # ExceededTimeLimit
+        9001,  # SocketException
+        10107,  # NotWritablePrimary
+        11600,  # InterruptedAtShutdown
+        11602,  # InterruptedDueToReplStateChange
+        13435,  # NotPrimaryNoSecondaryOk
+        13436,  # NotPrimaryOrSecondary
+    }
+)
 
 
 class DatabaseUnsuitable(Exception):
@@ -83,8 +106,19 @@ class Database:
             except InvalidOperation as error:
                 # The client was closed while an operation waited: only at shutdown.
                 raise DatabaseUnavailable from error
-            except PyMongoError as error:
-                if error.has_error_label("RetryableWriteError") or error.has_error_label("TransientTransactionError"):
+            except BulkWriteError as error:
+                if error.details.get("writeConcernErrors"):
+                    # Written, but perhaps not for good: only a primary that is about to change answers so.
+                    raise DatabaseUnavailable from error
+                raise
+            except AttributeError as error:
+                # pymongo 4.20 stumbles over the answer of a stopping server to a find-and-modify: it calls `update` on the
+                # write concern error, which is read-only there (helpers_shared._check_command_response).
+                if isinstance(error.obj, RawBSONDocument):
+                    raise DatabaseUnavailable from error
+                raise
+            except OperationFailure as error:
+                if error.code in AWAY_CODES or error.has_error_label("RetryableWriteError"):
                     raise DatabaseUnavailable from error
                 raise
 

@@ -30,7 +30,7 @@ from app.domain.messages import Message
 from app.domain.retry_policy import NextStep
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import from_document, optional, plain, set_or_unset
-from app.repositories.jobs import DUPLICATE_KEY
+from app.repositories.jobs import only_duplicates
 
 HISTORY_KEPT = 50
 """Attempts kept on a job; max_attempts is far less, and uncounted ends are bounded too."""
@@ -58,6 +58,8 @@ class MongoJobQueue(Repository):
     async def claim(
         self, batch_id: str, slots: Sequence[int], *, worker_id: str, lease: timedelta, now: datetime
     ) -> list[Job]:
+        if not slots:
+            return []  # a limit of 0 would mean none
         due = {"state": JobState.PENDING.value, "batch_id": batch_id, "due_at": {"$lte": now}}
         cursor = self._jobs.find(due, {"_id": True}).sort([("priority", -1), ("due_at", ASCENDING)]).limit(len(slots))
         ids = [document["_id"] async for document in cursor]
@@ -77,7 +79,7 @@ class MongoJobQueue(Repository):
             await self._jobs.bulk_write(updates, ordered=False)
         except BulkWriteError as error:
             # A duplicate key is a slot that another worker was quicker to take: that job stays pending.
-            if any(problem["code"] != DUPLICATE_KEY for problem in error.details["writeErrors"]):
+            if not only_duplicates(error):
                 raise
         cursor = self._jobs.find({"_id": {"$in": ids}, "state": JobState.LEASED.value, "worker_id": worker_id})
         jobs = [from_document(Job, document) async for document in cursor]

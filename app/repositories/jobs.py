@@ -27,7 +27,7 @@ class MongoJobs(Repository):
         try:
             await self._jobs.insert_many([to_document(job) for job in jobs], ordered=False)
         except BulkWriteError as error:
-            if any(problem["code"] != DUPLICATE_KEY for problem in error.details["writeErrors"]):
+            if not only_duplicates(error):
                 raise
 
     @guarded
@@ -121,6 +121,14 @@ class MongoJobs(Repository):
                 return_document=ReturnDocument.AFTER,
             ),
         )
+
+
+def only_duplicates(error: BulkWriteError) -> bool:
+    """Whether nothing went wrong but keys that are taken; an unconfirmed majority (`writeConcernErrors`) is a wrong."""
+    details = error.details
+    return not details.get("writeConcernErrors") and all(
+        problem["code"] == DUPLICATE_KEY for problem in details["writeErrors"]
+    )
 
 
 def _cancelled(reason: Message, now: datetime) -> Document:

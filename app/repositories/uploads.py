@@ -10,6 +10,7 @@ from pymongo import ASCENDING
 
 from app.domain.contact_import import ContactImport
 from app.domain.contacts import Contact, ContactRow
+from app.domain.errors import NotFound
 from app.repositories.database import Database, Repository, guarded
 from app.repositories.documents import plain
 
@@ -41,10 +42,22 @@ class MongoUploads(Repository):
         return None if document is None else int(document["contact_count"])
 
     async def contacts(self, upload_id: str) -> AsyncIterator[list[ContactRow]]:
-        number = 0
-        while (chunk := await self._chunk(upload_id, number)) is not None:
+        """Raises NotFound if the upload is not there, or expires while it is being read: never only some of it."""
+        expected = await self._count(upload_id)
+        number = given = 0
+        while given < expected:
+            chunk = await self._chunk(upload_id, number)
+            if chunk is None:
+                raise NotFound("upload_not_found", upload_id=upload_id)
             yield chunk
-            number += 1
+            number, given = number + 1, given + len(chunk)
+
+    @guarded
+    async def _count(self, upload_id: str) -> int:
+        document = await self._uploads.find_one({"_id": upload_id}, {"contact_count": True})
+        if document is None:
+            raise NotFound("upload_not_found", upload_id=upload_id)
+        return int(document["contact_count"])
 
     @guarded
     async def _save_chunk(self, upload_id: str, number: int, contacts: list[ContactRow], expires_at: datetime) -> None:

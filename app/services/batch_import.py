@@ -48,19 +48,30 @@ async def import_jobs(
         await undo_import(batches, jobs, batch)
         raise
     if finished is None:
-        await jobs.delete_of_batch(batch.batch_id)
+        await undo_import(batches, jobs, batch)
         raise Conflict("import_undone")
     return finished
 
 
 async def undo_import(batches: Batches, jobs: Jobs, batch: Batch) -> None:
-    """Remove a batch that is still `importing`, with its jobs. The batch goes last, so that a crash here is
-    repeated."""
-    current = await batches.get(batch.batch_id)
-    if current is None or current.status is not BatchStatus.IMPORTING:
+    """Remove a batch that is being imported, with its jobs, unless the import was finished.
+
+    The batch is closed first, so that an importer that is only slow cannot finish what is being removed, and removed
+    last, so that a crash here is repeated: until then it stands as `cancelled` with an `import_expires_at`. If it is
+    gone, the importer may have written more jobs since.
+    """
+    current = await batches.move(batch.batch_id, [BatchStatus.IMPORTING], BatchStatus.CANCELLED, {})
+    if current is None:
+        current = await batches.get(batch.batch_id)
+    if current is not None and not is_being_undone(current):
         return
     await jobs.delete_of_batch(batch.batch_id)
     await batches.delete(batch.batch_id)
+
+
+def is_being_undone(batch: Batch) -> bool:
+    """Whether this is what an undone import left when it was interrupted."""
+    return batch.status is BatchStatus.CANCELLED and batch.import_expires_at is not None
 
 
 async def in_chunks(contacts: list[ContactRow], size: int = 1000) -> AsyncIterator[list[ContactRow]]:

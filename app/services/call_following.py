@@ -67,10 +67,11 @@ class CallFollowing:
         until = attempt.latest_end + self._tuning.uncertain_for
         while not self._control.stopping.is_set():
             report = await self._search(attempt) if attempt.call_id is None else await self._look(attempt)
+            if report is not None and attempt.call_id is None:
+                # Over or not: the list tells neither what was said nor what it cost.
+                return await self._queue.mark_in_call(job, report, self._time.now())
             if report is not None and report.is_over:
                 return await self._settling.decide(job, outcome_of(report), report)
-            if report is not None and attempt.call_id is None:
-                return await self._queue.mark_in_call(job, report, self._time.now())
             if self._time.now() > until:
                 log.warning("attempt_closed_as_unknown", call_id=attempt.call_id)
                 return await self._settling.decide(job, UNKNOWN_OUTCOME, report)

@@ -17,7 +17,7 @@ from app.domain.jobs import FINAL, Job
 from app.domain.messages import Message
 from app.domain.ports import Accounts, Batches, JobQueue, Jobs, Time
 from app.services.batch_events import blocked, log_event
-from app.services.batch_import import undo_import
+from app.services.batch_import import is_being_undone, undo_import
 from app.services.worker_control import ProviderHold, WorkerControl
 
 log = structlog.get_logger("worker")
@@ -76,13 +76,13 @@ class Claiming:
             return await self._is_callable(batch, account, now)
         if batch.status is BatchStatus.SCHEDULED:
             await self._start(batch, now)
+        elif batch.status is BatchStatus.IMPORTING or is_being_undone(batch):
+            log.warning("import_undone", batch_id=batch.batch_id)
+            await undo_import(self._batches, self._jobs, batch)
         elif batch.status is BatchStatus.CANCELLED:
             await self._jobs.cancel_pending(batch.batch_id, Message(code="batch_cancelled"), now)
             in_flight = await self._queue.in_flight([batch.batch_id])
             await self._batches.sleep(batch, now + timedelta(seconds=RECHECK_SECONDS) if in_flight else None, None)
-        elif batch.status is BatchStatus.IMPORTING:
-            log.warning("import_undone", batch_id=batch.batch_id)
-            await undo_import(self._batches, self._jobs, batch)
         else:
             await self._batches.sleep(batch, None, batch.block)
         return False

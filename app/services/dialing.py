@@ -138,13 +138,13 @@ class Dialing:
             outcome, detail = CONFIGURATION_REJECTED, error.detail
         except Ambiguous as error:
             log.warning("call_perhaps_placed", detail=error.detail)
-            return await persist(lambda: self._queue.mark_verifying(job, self._time.now()))
+            return await persist(self._control, lambda: self._queue.mark_verifying(job, self._time.now()))
         else:
             if self._hold.well():
                 log.info("retell_answers_again")
             log.info("call_placed", call_id=report.call_id)
-            return await persist(lambda: self._queue.mark_in_call(job, report, self._time.now()))
-        return await persist(lambda: self._settling.decide(job, outcome, None, detail))
+            return await persist(self._control, lambda: self._queue.mark_in_call(job, report, self._time.now()))
+        return await persist(self._control, lambda: self._settling.decide(job, outcome, None, detail))
 
     def _decide(self, job: Job, batch: Batch, account: Account) -> Attempt | Refusal:
         try:
@@ -233,7 +233,8 @@ class Dialing:
         The job goes first: as long as an attempt may still be made, its reservation must stand.
         """
         await persist(
-            lambda: self._queue.release(job, self._time.now(), waiting_for=waiting_for, reason=reason, due_at=None)
+            self._control,
+            lambda: self._queue.release(job, self._time.now(), waiting_for=waiting_for, reason=reason, due_at=None),
         )
         await self._accounts.release(job.account_id, attempt.attempt_id)
         await self._batches.wake(job.batch_id, self._time.now())

@@ -70,7 +70,7 @@ class Verifying:
 
     async def _found(self, job: Job, report: CallReport) -> Job | None:
         log.info("call_found", call_id=report.call_id)
-        return await persist(lambda: self._queue.mark_in_call(job, report, self._time.now()))
+        return await persist(self._control, lambda: self._queue.mark_in_call(job, report, self._time.now()))
 
     async def _may_send(self, job: Job, attempt: Attempt) -> bool:
         """Whether the call, if it was never placed, may be placed by sending the request again."""

@@ -17,6 +17,9 @@ class WorkerControl:
     time: Time
     lease: timedelta
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Told to stop: nothing new is begun."""
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    """Out of patience: even what should be finished is left as it stands."""
     renewed_at: float = field(init=False)
     """Monotonic time of the start of the last heartbeat that reached the database."""
 

@@ -1,0 +1,101 @@
+"""Previewed files on a real MongoDB: whole or not at all."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from app.bootstrap import Container
+from app.domain.column_mapping import ColumnMapping
+from app.domain.contact_import import ContactImport
+from app.domain.contacts import ContactRow
+from app.domain.errors import NotFound
+from app.repositories.uploads import CHUNK, MongoUploads
+from tests.builders import NOW, make_contact, phone
+
+DAY = timedelta(days=1)
+EMPTY = ContactImport([], [], [], [], ColumnMapping(header_row=1, columns=()), total_rows=0, country="CL")
+
+
+@pytest.fixture
+def uploads(container: Container) -> MongoUploads:
+    return MongoUploads(container.database, DAY)
+
+
+def rows(count: int) -> list[ContactRow]:
+    return [
+        ContactRow(number + 2, make_contact(phones=[phone(number)], custom_fields={"monto": "12.990"}))
+        for number in range(count)
+    ]
+
+
+async def save(uploads: MongoUploads, count: int, upload_id: str = "upload-1") -> list[ContactRow]:
+    contacts = rows(count)
+    imported = replace(EMPTY, contacts=contacts, total_rows=count)
+    await uploads.save(upload_id, "acc-1", "base.xlsx", imported, NOW)
+    return contacts
+
+
+async def read(uploads: MongoUploads, upload_id: str = "upload-1") -> list[ContactRow]:
+    return [row async for chunk in uploads.contacts(upload_id) for row in chunk]
+
+
+@pytest.mark.parametrize("count", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 500])
+async def test_an_upload_gives_back_its_contacts_in_their_order_with_their_rows(
+    uploads: MongoUploads, count: int
+) -> None:
+    saved = await save(uploads, count)
+    assert await read(uploads) == saved
+    assert await uploads.contact_count("upload-1", "acc-1") == count
+
+
+async def test_an_upload_is_read_in_chunks(uploads: MongoUploads) -> None:
+    await save(uploads, 2 * CHUNK + 500)
+    assert [len(chunk) async for chunk in uploads.contacts("upload-1")] == [CHUNK, CHUNK, 500]
+
+
+async def test_an_upload_is_its_accounts_alone(uploads: MongoUploads) -> None:
+    await save(uploads, 1)
+    assert await uploads.contact_count("upload-1", "acc-2") is None
+    assert await uploads.contact_count("upload-2", "acc-1") is None
+
+
+async def test_uploads_do_not_mix(uploads: MongoUploads) -> None:
+    await save(uploads, 3)
+    await save(uploads, 1, "upload-2")
+    assert len(await read(uploads)) == 3
+    assert len(await read(uploads, "upload-2")) == 1
+
+
+async def test_an_upload_whose_saving_was_interrupted_cannot_be_named(
+    uploads: MongoUploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def crash(*_args: object) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(uploads, "_save_upload", crash)
+    with pytest.raises(ConnectionError):
+        await save(uploads, 3)
+    assert await uploads.contact_count("upload-1", "acc-1") is None
+    with pytest.raises(NotFound):
+        await read(uploads)
+
+
+async def test_everything_of_an_upload_expires_after_its_time(uploads: MongoUploads, container: Container) -> None:
+    await save(uploads, CHUNK + 1)
+    for name in ("uploads", "upload_chunks"):
+        collection = container.database.collection(name)
+        assert {document["expires_at"] async for document in collection.find()} == {NOW + DAY}
+        indexes = await collection.index_information()
+        assert indexes["expiry"]["expireAfterSeconds"] == 0
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+async def test_an_upload_that_expires_while_it_is_read_is_not_taken_for_a_shorter_one(
+    uploads: MongoUploads, container: Container, lost: int
+) -> None:
+    """The database removes documents one by one, some of them perhaps in the middle of an import."""
+    await save(uploads, 3 * CHUNK)
+    await container.database.collection("upload_chunks").delete_one({"number": lost})
+    with pytest.raises(NotFound, match="upload_not_found"):
+        await read(uploads)
