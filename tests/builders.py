@@ -45,8 +45,10 @@ def phone(number: int) -> str:
     return f"+569{number:08d}"
 
 
-def make_contact(phones: int = 1, **changes: Any) -> Contact:
-    return Contact.model_validate({"name": "Ana", "phones": [phone(n) for n in range(1, phones + 1)], **changes})
+def make_contact(phones: int | list[str] = 1, **changes: Any) -> Contact:
+    """`phones`: the numbers, or how many."""
+    numbers = [phone(n) for n in range(1, phones + 1)] if isinstance(phones, int) else phones
+    return Contact.model_validate({"name": "Ana", "phones": numbers, **changes})
 
 
 def make_settings(**changes: Any) -> CallSettings:

@@ -26,6 +26,8 @@ log = structlog.get_logger("worker")
 LONGEST_BACKOFF_SECONDS = 15.0
 HANDOVER_SECONDS = 5.0
 COALESCE_SECONDS = 0.05
+MOST_AT_ONCE = 50
+"""Items started together; more would queue for the database so long that their intents grow stale unsent."""
 
 
 class Item(Protocol):
@@ -107,7 +109,7 @@ class Runner:
 
     async def _claim(self) -> int:
         """Fill the free places; the number of items taken."""
-        taken = await self._work.claim(self._concurrency - len(self._in_hand))
+        taken = await self._work.claim(min(self._concurrency - len(self._in_hand), MOST_AT_ONCE))
         self._start(taken)
         return len(taken)
 

@@ -112,7 +112,7 @@ class Database:
                     raise DatabaseUnavailable from error
                 raise
             except AttributeError as error:
-                # pymongo 4.20 stumbles over the answer of a stopping server to a find-and-modify: it calls `update` on the
+                # pymongo 4.20 stumbles over a stopping server's answer to a find-and-modify: it calls `update` on the
                 # write concern error, which is read-only there (helpers_shared._check_command_response).
                 if isinstance(error.obj, RawBSONDocument):
                     raise DatabaseUnavailable from error

@@ -157,7 +157,8 @@ async def test_a_request_that_is_cut_off_leaves_nothing(importing: Importing) ->
         await asyncio.Event().wait()
 
     task = asyncio.create_task(importing.run(chunks_with(lambda number: wait_for_ever() if number == 2 else None)))
-    await waiting.wait()
+    async with asyncio.timeout(10):
+        await waiting.wait()
     assert len(await importing.all_jobs()) == 20
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

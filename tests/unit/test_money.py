@@ -93,12 +93,6 @@ def test_amounts_have_four_places_and_are_off_by_half_a_unit_of_the_last_at_most
     assert abs(charge.cost * 60 - charge.seconds * prices.cost_per_minute) <= Decimal("0.00005") * 60
 
 
-def test_what_is_left_beyond_the_last_place_covers_nothing() -> None:
-    cheap = pricing(credits_per_minute="0.0001")
-    assert affordable_seconds(Decimal("0.00007"), 60, CREDITS, cheap) == 0
-    assert affordable_seconds(Decimal("0.0001"), 60, CREDITS, cheap) == 60
-
-
 # What is affordable -----------------------------------------------------------------------------------------------
 
 AFFORDABLE = [
@@ -145,3 +139,9 @@ def test_no_call_that_is_clearly_longer_would_be_affordable(
     if longer <= wanted:
         per_minute = prices.credits_per_minute if plan.unit is Unit.CREDITS else Decimal(1)
         assert longer * per_minute / 60 > free
+
+
+def test_what_is_left_beyond_the_last_place_covers_nothing() -> None:
+    cheap = pricing(credits_per_minute="0.0001")
+    assert affordable_seconds(Decimal("0.00007"), 60, CREDITS, cheap) == 0
+    assert affordable_seconds(Decimal("0.0001"), 60, CREDITS, cheap) == 60
