@@ -23,6 +23,7 @@ HEADER_SEARCH_ROWS = 20
 # Of this share of its values a column of ambiguous header ("contacto", "numero") takes its meaning.
 _CONTENT_SHARE = 0.7
 
+_LONGEST_PHONE_HEADER = 6  # words; a sentence that mentions a phone is prose, and its file no contact list
 _SURE, _LIKELY, _SOMEBODY_ELSE, _WEAK = 1.0, 0.7, 0.6, 0.4
 
 
@@ -340,7 +341,7 @@ def _email(core: tuple[str, ...]) -> _Guess | None:
 
 def _phone(core: tuple[str, ...]) -> _Guess | None:
     others = set(core) - _PHONE
-    if len(others) == len(set(core)) or not _NOT_A_PHONE.isdisjoint(others):
+    if len(core) > _LONGEST_PHONE_HEADER or len(others) == len(set(core)) or not _NOT_A_PHONE.isdisjoint(others):
         return None
     if not _SOMEBODY_ELSES.isdisjoint(others):
         return _Guess("phone", _SOMEBODY_ELSE)

@@ -201,7 +201,12 @@ class Dialing:
 
     async def _turn_away(self, job: Job, batch: Batch, refusal: Refusal) -> None:
         """Not now, or never: nothing was sent and no attempt is used."""
-        log.info("job_not_dialed", kind=refusal.kind.value, reason=refusal.reason.code, until=refusal.until)
+        log.info(
+            "job_not_dialed",
+            kind=refusal.kind.value,
+            reason=refusal.reason.code,
+            until=refusal.until and refusal.until.isoformat(),
+        )
         now = self._time.now()
         if refusal.kind is RefusalKind.CANCELLED:
             await self._end(job, JobState.CANCELLED, refusal.reason)

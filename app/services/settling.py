@@ -151,6 +151,7 @@ def _say(job: Job, settlement: Settlement, step: NextStep) -> None:
         "cost": str(settlement.charge.cost),
     }
     if job.state is JobState.PENDING:
-        log.info("job_retry_scheduled", due_at=step.due_at, waiting_for=step.waiting_for, **common)
+        due_at = step.due_at and step.due_at.isoformat()
+        log.info("job_retry_scheduled", due_at=due_at, waiting_for=step.waiting_for, **common)
     else:
         log.info("job_finished", state=job.state.value, reason=step.reason and step.reason.code, **common)

@@ -287,3 +287,7 @@ def rows(*cells: tuple[Cell, ...]) -> list[Row]:
 )
 def test_find_header(table: list[Row], position: int | None) -> None:
     assert find_header(table) == position
+
+
+def test_a_sentence_that_mentions_a_phone_is_no_header() -> None:
+    assert targets("One phone rings at most once per attempt", "whatever dies") == ["custom", "custom"]
