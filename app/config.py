@@ -1,6 +1,7 @@
 """Settings: the only reader of the environment (and of a `.env` file). `.env.example` lists every one of them."""
 
 import os
+import re
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableSettings
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -32,7 +34,7 @@ class Settings(BaseSettings):
     retell_agent_id: str = ""
     """Empty: the agent that is bound to the from-number at Retell."""
     retell_from_number: str = ""
-    retell_create_timeout_seconds: Seconds = 30
+    retell_create_timeout_seconds: Seconds = 20
     """How long to wait for the answer to a create; after that the call counts as perhaps placed."""
     retell_read_timeout_seconds: Seconds = 15
 
@@ -77,15 +79,14 @@ class Settings(BaseSettings):
         return value.rstrip("/")
 
     @model_validator(mode="after")
-    def _leases_outlive_heartbeats(self) -> Self:
+    def _leases_outlive_what_they_cover(self) -> Self:
         if self.worker_lease_seconds < 3 * self.worker_heartbeat_seconds:
             raise ValueError("WORKER_LEASE_SECONDS must be at least three times WORKER_HEARTBEAT_SECONDS")
+        # A worker that cannot renew dials for two thirds of its lease; the last request must be over before another
+        # worker may take its job for unsure and send it again.
+        if self.worker_lease_seconds < 3 * self.retell_create_timeout_seconds:
+            raise ValueError("WORKER_LEASE_SECONDS must be at least three times RETELL_CREATE_TIMEOUT_SECONDS")
         return self
-
-    @property
-    def may_dial(self) -> bool:
-        """Whether the worker has what a call needs besides an account's own settings."""
-        return bool(self.retell_api_key.get_secret_value())
 
 
 def load_settings() -> Settings:
@@ -95,6 +96,11 @@ def load_settings() -> Settings:
     except ValidationError as error:
         problems = "\n".join(f"  {_name(problem)}: {problem['msg']}" for problem in error.errors())
         raise SettingsError(f"The settings are not complete (see .env.example):\n{problems}") from None
+    except UnreadableSettings as error:
+        # Its cause has the value, which may be a secret.
+        name = re.search(r'field "(\w+)"', str(error))
+        text = f"{name[1].upper() if name else 'SETTINGS'}: is not JSON, as a list must be"
+        raise SettingsError(f"The settings cannot be read (see .env.example):\n  {text}") from None
 
 
 class SettingsError(Exception):

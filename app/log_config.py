@@ -7,12 +7,14 @@ whoever wrote the log call.
 import logging
 import re
 import sys
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 _PHONE = re.compile(r"\+\d{8,15}")
+_HIDDEN = "***"
 _SECRET_KEYS = ("password", "secret", "token", "api_key", "authorization", "mongodb_uri")
 
 
@@ -55,13 +57,36 @@ def configure_logging(log_format: Literal["console", "json"], level: str) -> Non
 
 
 def without_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Replace the value of every key that names a secret."""
-    return {key: "***" if any(word in key.lower() for word in _SECRET_KEYS) else value for key, value in event.items()}
+    """Replace the value of every key that names a secret, however deep."""
+    return {key: _HIDDEN if _is_secret(key) else _each(value, _hide) for key, value in event.items()}
 
 
 def masked(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Mask every international phone number in every text."""
-    return {key: mask_phones(value) if isinstance(value, str) else value for key, value in event.items()}
+    """Mask every international phone number in every text, however deep."""
+    return {key: _each(value, _mask) for key, value in event.items()}
+
+
+def _is_secret(key: object) -> bool:
+    return any(word in str(key).lower() for word in _SECRET_KEYS)
+
+
+def _hide(key: object, value: Any) -> Any:
+    return _HIDDEN if _is_secret(key) else value
+
+
+def _mask(_: object, value: Any) -> Any:
+    if isinstance(value, BaseException):
+        value = repr(value)
+    return mask_phones(value) if isinstance(value, str) else value
+
+
+def _each(value: Any, change: Callable[[object, Any], Any], key: object = None) -> Any:
+    """`value` with `change(key, leaf)` in place of every leaf of its dicts and lists; `key` is "" outside of dicts."""
+    if isinstance(value, dict):
+        return {mask_phones(str(k)): change(k, _each(v, change, k)) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_each(item, change) for item in value]
+    return change("" if key is None else key, value)
 
 
 def mask_phones(text: str) -> str:

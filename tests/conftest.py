@@ -32,6 +32,7 @@ def make_settings(mongodb_uri: str, **changes: object) -> Settings:
         "retell_from_number": "+56225550100",
         "worker_poll_seconds": 0.05,
         "worker_lease_seconds": 3,
+        "retell_create_timeout_seconds": 1,
         "worker_heartbeat_seconds": 0.5,
         "call_poll_seconds": 0.1,
         "call_details_grace_seconds": 1,

@@ -14,7 +14,7 @@ from app.domain.phone_numbers import region_of_timezone
 from app.domain.ports import Accounts, Batches, Jobs, Time, Uploads
 from app.domain.variables import contact_variables, missing_variables, placeholders
 from app.services.batch_events import SYSTEM, log_event
-from app.services.batch_import import IMPORT_LEASE, import_jobs, in_chunks
+from app.services.batch_import import IMPORT_LEASE, import_jobs, in_chunks, is_being_undone
 from app.services.contact_requests import MAX_ERRORS, contacts_from_json
 from app.services.ids import new_id
 
@@ -88,7 +88,7 @@ class BatchCreation:
             return None
         if before.request_digest != new.request_digest:
             raise Conflict("idempotency_key_reused", key=new.idempotency_key)
-        if before.status is BatchStatus.IMPORTING:
+        if before.status is BatchStatus.IMPORTING or is_being_undone(before):
             raise Conflict("still_importing", batch_id=before.batch_id)
         return before
 

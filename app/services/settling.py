@@ -94,9 +94,11 @@ class Settling:
 def _charge(job: Job, account: Account, report: CallReport | None) -> Charge:
     """The price of the provider's billed time, never more than was reserved for the call."""
     charge = charge_for(_billed_seconds(report), account.plan_type, account.pricing)
-    if job.attempt is not None and charge.units > job.attempt.reserved:
-        return charge_for(job.attempt.max_duration_seconds, account.plan_type, account.pricing)
-    return charge
+    if job.attempt is None or charge.units <= job.attempt.reserved:
+        return charge
+    longest = charge_for(job.attempt.max_duration_seconds, account.plan_type, account.pricing)
+    # The price may have been raised since the reservation was made.
+    return longest.model_copy(update={"units": min(longest.units, job.attempt.reserved)})
 
 
 def _billed_seconds(report: CallReport | None) -> float:

@@ -86,6 +86,8 @@ class Verifying:
             if may_send:
                 return await self._provider.place(attempt.request_body)
             found = await self._provider.find(attempt.attempt_id, attempt.phone)
+            if len(found) > 1:
+                log.error("attempt_has_several_calls", call_ids=[call.call_id for call in found])
             return found[0] if found else None
         except NumberRejected:
             raise

@@ -19,6 +19,7 @@ FAST = {
     "CALL_DETAILS_GRACE_SECONDS": "1",
     "WORKER_POLL_SECONDS": "0.2",
     "WORKER_LEASE_SECONDS": "3",
+    "RETELL_CREATE_TIMEOUT_SECONDS": "1",
     "WORKER_HEARTBEAT_SECONDS": "0.7",
     "MONGODB_TIMEOUT_SECONDS": "1",
 }
@@ -104,12 +105,13 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 90) -
 async def until_some_are_called(operator: Operator, batch_id: str) -> None:
     async def some() -> bool:
         status = await operator.status(batch_id)
-        return status["in_progress_jobs"] > 0 or status["status"] == "completed"
+        return bool(status["in_progress_jobs"] or status["status"] == "completed")
 
     await until(some)
 
 
 async def is_completed(operator: Operator, batch_id: str) -> bool:
+    """Fails if a part of the stack has died."""
     operator.stack.check()
     status = await operator.status(batch_id)
     return str(status["status"]) == "completed"
