@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     """How long a stopping worker waits for requests under way; live calls are handed over, not waited for."""
     call_poll_seconds: Seconds = 5
     """How often a call in progress is looked up at Retell (with ±20 % jitter)."""
-    call_details_grace_seconds: Seconds = 10
+    call_details_grace_seconds: Seconds = 30
     """How long to wait, after a call's end, for its cost and analysis before settling without them."""
     provider_retry_seconds: Seconds = 60
     """First delay before a job is dialed again after trouble at the provider; doubles up to an hour."""

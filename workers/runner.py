@@ -12,7 +12,7 @@ A dependency that is away makes a loop wait with backoff and say so; it never en
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -42,7 +42,7 @@ class Work(Protocol[I]):
     """What the runner drives. Each verb may raise Unavailable, except `process`, which keeps its troubles to itself."""
 
     async def claim(self, capacity: int) -> list[I]: ...
-    async def adopt(self, capacity: int) -> list[I]: ...
+    async def adopt(self, in_hand: Container[str]) -> list[I]: ...
     async def process(self, job: I) -> None: ...
     async def renew(self, job_ids: Sequence[str]) -> None: ...
     async def hand_over(self) -> int: ...
@@ -114,7 +114,7 @@ class Runner:
         return len(taken)
 
     async def _adopt(self) -> int:
-        adopted = await self._work.adopt(self._concurrency - len(self._in_hand))
+        adopted = await self._work.adopt(self._in_hand.keys())
         self._start(adopted)
         return len(adopted)
 

@@ -32,6 +32,7 @@ class Runtime:
     def __init__(self, container: Container) -> None:
         self.container = container
         self.is_ready = False
+        self._stopping = asyncio.Event()
 
     async def prepare(self) -> None:
         """One try. Raises DatabaseUnsuitable."""
@@ -42,13 +43,14 @@ class Runtime:
         self.is_ready = True
 
     async def keep(self) -> None:
-        """Until cancelled: prepare the database if it was away at the start, then keep to its time."""
+        """Until stopped: prepare the database if it was away at the start, then keep to its time."""
         tries = 0
         while not self.is_ready:
             tries += 1
             wait = backoff(tries, FIRST_WAIT, LONGEST_WAIT).total_seconds()
             log.warning("mongodb_unavailable", next_try_seconds=wait, answering="503")
-            await asyncio.sleep(wait)
+            if await self._stopped_within(wait):
+                return
             try:
                 await self.prepare()
             except DatabaseUnsuitable as error:
@@ -65,8 +67,7 @@ class Runtime:
 
     async def _keep_time(self) -> None:
         away = False
-        while True:
-            await asyncio.sleep(CLOCK_SECONDS)
+        while not await self._stopped_within(CLOCK_SECONDS):
             try:
                 await self.container.synchronise_clock()
             except DatabaseUnavailable:
@@ -80,6 +81,21 @@ class Runtime:
             if away:
                 log.info("mongodb_available")
             away = False
+
+    async def stop(self, keeper: asyncio.Task[None]) -> None:
+        """End `keeper`. Cancelling is not enough: pymongo 4.20 swallows it when its answer comes at the same time."""
+        self._stopping.set()
+        keeper.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeper
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return False
+        return True
 
 
 def lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -100,9 +116,7 @@ def lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMana
             try:
                 yield
             finally:
-                keeper.cancel()
-                with suppress(asyncio.CancelledError):
-                    await keeper
+                await runtime.stop(keeper)
 
     return run
 

@@ -125,7 +125,8 @@ def outcome_of(report: CallReport) -> Outcome:
         return Outcome(disposition=NOBODY[reason], effect=Effect.RETRY, counted=True)
     if reason in PROVIDER_TROUBLE:
         return _trouble(report)
-    if reason in HUMAN and report.status is CallStatus.ENDED:
+    if report.status is CallStatus.ENDED and (reason in HUMAN or report.user_spoke):
+        # Retell's list of reasons grows: whoever is known to have talked was reached, whatever the new one says.
         return _connected(report)
     return UNKNOWN_OUTCOME
 

@@ -100,6 +100,9 @@ class Batches(Protocol):
     async def wake(self, batch_id: str, at: datetime) -> None:
         """There may be work at `at`: sleep no longer than that."""
 
+    async def wake_blocked(self, account_id: str, code: str, at: datetime) -> None:
+        """The same for every batch of an account that is blocked by `code`."""
+
     async def wake_account(self, account_id: str, at: datetime) -> None:
         """The same for every batch of an account that runs."""
 
@@ -167,7 +170,10 @@ class JobQueue(Protocol):
         """Back to pending, no attempt used. `due_at` None keeps it."""
 
     async def end_unsent(self, job: Job, state: JobState, reason: Message, now: datetime) -> Job | None: ...
-    async def intend(self, job: Job, attempt: Attempt) -> Job | None: ...
+    async def intend(self, job: Job, attempt: Attempt, *, lease: timedelta) -> Job | None: ...
+    async def still_mine(self, job: Job) -> Job | None:
+        """The job as it is now, if state and fence are what `job` shows."""
+
     async def mark_verifying(self, job: Job, now: datetime) -> Job | None: ...
     async def mark_in_call(self, job: Job, report: CallReport, now: datetime) -> Job | None: ...
     async def mark_uncertain(self, job: Job, now: datetime) -> Job | None: ...

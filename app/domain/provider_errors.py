@@ -35,7 +35,11 @@ class Throttled(NotPlaced):
 
 
 class NumberRejected(NotPlaced):
-    """This number cannot be called."""
+    """This number cannot be called, or (`do_not_call`) its owner asked not to be."""
+
+    def __init__(self, detail: str, *, do_not_call: bool = False) -> None:
+        super().__init__(detail)
+        self.do_not_call = do_not_call
 
 
 class ConfigurationRejected(NotPlaced):

@@ -12,6 +12,9 @@ from app.domain.outcomes import Disposition, Effect, Outcome
 
 MAX_PROVIDER_TROUBLES = 10
 """After so many uncounted ends in a row, one counts as an attempt, so that no job goes round for ever."""
+MAX_BATCH_STOPS = 1
+"""A contact at which the provider stops its batch again uses an attempt: else it would do so for ever."""
+_UNCOUNTED_LIMITS = {Effect.RETRY_SOON: MAX_PROVIDER_TROUBLES, Effect.STOP_BATCH: MAX_BATCH_STOPS}
 SOON_BASE = timedelta(minutes=1)
 SOON_CAP = timedelta(hours=1)
 
@@ -46,8 +49,8 @@ def next_step(
     retired = list(job.retired_phones)
     if outcome.effect is Effect.RETIRE_PHONE:
         retired.append(job.attempt.phone)
-    troubles = job.provider_troubles + 1 if outcome.effect is Effect.RETRY_SOON else 0
-    counted = outcome.counted or troubles > MAX_PROVIDER_TROUBLES
+    troubles = job.provider_troubles + 1 if outcome.effect in _UNCOUNTED_LIMITS else 0
+    counted = outcome.counted or troubles > _UNCOUNTED_LIMITS.get(outcome.effect, 0) > 0
     attempts = job.attempt.number if counted else job.attempt.number - 1
     following = next_phone(job.contact.phones, retired, phone_index + (1 if counted else 0))
 
@@ -56,7 +59,7 @@ def next_step(
             state=state,
             reason=reason,
             attempts=attempts,
-            provider_troubles=troubles,
+            provider_troubles=0 if counted else troubles,
             next_phone_index=phone_index,
             retired_phones=retired,
         )
@@ -80,7 +83,7 @@ def next_step(
         due_at=due_at,
         waiting_for=WaitingFor.RETRY if counted or outcome.effect is Effect.RETIRE_PHONE else WaitingFor.PROVIDER,
         attempts=attempts,
-        provider_troubles=troubles,
+        provider_troubles=0 if counted else troubles,
         next_phone_index=following,
         retired_phones=retired,
     )

@@ -10,7 +10,7 @@ from pymongo.errors import DuplicateKeyError
 from app.domain.accounts import Account
 from app.domain.money import Charge, Plan, Unit
 from app.repositories.database import Database, Document, Repository, guarded
-from app.repositories.documents import from_document, optional, set_or_unset, to_document
+from app.repositories.documents import from_document, optional, readable, set_or_unset, to_document
 
 TOPUP_KEYS_KEPT = 500
 """How many past top-ups an account remembers the keys of."""
@@ -37,8 +37,8 @@ class MongoAccounts(Repository):
     @guarded
     async def get_many(self, account_ids: Iterable[str]) -> dict[str, Account]:
         cursor = self._accounts.find({"_id": {"$in": list(account_ids)}}, _WITHOUT_KEYS)
-        accounts = [from_document(Account, document) async for document in cursor]
-        return {account.account_id: account for account in accounts}
+        accounts = [readable(Account, document) async for document in cursor]
+        return {account.account_id: account for account in accounts if account is not None}
 
     @guarded
     async def page(self, *, limit: int, skip: int) -> tuple[list[Account], int]:

@@ -1,7 +1,7 @@
 """Batches and their logs in MongoDB."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
@@ -9,7 +9,9 @@ from pymongo.errors import DuplicateKeyError
 
 from app.domain.batches import Batch, BatchStatus, Block, LogEntry
 from app.repositories.database import Database, Document, Repository, guarded
-from app.repositories.documents import from_document, optional, plain, set_or_unset, to_document
+from app.repositories.documents import from_document, optional, plain, readable, set_or_unset, to_document
+
+PUT_ASIDE = timedelta(minutes=10)
 
 
 class MongoBatches(Repository):
@@ -83,13 +85,19 @@ class MongoBatches(Repository):
     @guarded
     async def due(self, now: datetime, limit: int) -> list[Batch]:
         cursor = self._batches.find({"wake_at": {"$lte": now}}).sort("wake_at", ASCENDING).limit(limit)
-        return [from_document(Batch, document) async for document in cursor]
+        found = [(document["_id"], readable(Batch, document)) async for document in cursor]
+        unreadable = [batch_id for batch_id, batch in found if batch is None]
+        if unreadable:
+            # Out of the way of the others, but not forgotten.
+            await self._batches.update_many({"_id": {"$in": unreadable}}, {"$set": {"wake_at": now + PUT_ASIDE}})
+        return [batch for _, batch in found if batch is not None]
 
     @guarded
     async def sleep(self, batch: Batch, until: datetime | None, block: Block | None) -> bool:
+        # The revision rises here too: of two sleeps decided on the same facts only the first counts.
         document = await self._batches.find_one_and_update(
             {"_id": batch.batch_id, "revision": batch.revision, "status": batch.status.value},
-            set_or_unset({"wake_at": until, "block": block}),
+            {**set_or_unset({"wake_at": until, "block": block}), "$inc": {"revision": 1}},
             projection={"_id": True},
         )
         return document is not None
@@ -101,6 +109,13 @@ class MongoBatches(Repository):
         await self._batches.update_one(
             {"_id": batch_id, "wake_at": {"$exists": True}},
             {"$min": {"wake_at": at}, "$inc": {"revision": 1}},
+        )
+
+    @guarded
+    async def wake_blocked(self, account_id: str, code: str, at: datetime) -> None:
+        await self._batches.update_many(
+            {"account_id": account_id, "block.reason.code": code, "wake_at": {"$gt": at}},
+            {"$set": {"wake_at": at}, "$inc": {"revision": 1}},
         )
 
     @guarded

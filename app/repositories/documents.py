@@ -7,13 +7,16 @@ from datetime import time
 from enum import Enum
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+import structlog
+from pydantic import BaseModel, ValidationError
 
 from app.domain.accounts import Account
 from app.domain.batches import Batch
 from app.domain.jobs import Job
 from app.domain.transactions import Transaction
 from app.repositories.database import Document
+
+log = structlog.get_logger("repositories")
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -36,6 +39,20 @@ def from_document(model: type[M], document: Document) -> M:
     """The model of a document; the document is used up."""
     document[_ID_FIELD[model]] = document.pop("_id")
     return model.model_validate(document)
+
+
+def readable(model: type[M], document: Document) -> M | None:
+    """The model of one document among many; None, and a line in the log, if it cannot be read.
+
+    One document that a newer version wrote, or a hand edited, must not stop what concerns all the others.
+    """
+    document_id = document["_id"]
+    try:
+        return from_document(model, document)
+    except ValidationError as error:
+        fields = [".".join(str(part) for part in problem["loc"]) for problem in error.errors()]
+        log.error("document_unreadable", kind=model.__name__, id=document_id, fields=fields)  # noqa: TRY400 - values are private
+        return None
 
 
 def optional(model: type[M], document: Document | None) -> M | None:

@@ -12,6 +12,12 @@ INDEXES: dict[str, list[IndexModel]] = {
     "batches": [
         # The claimer: which batches may have work now. Sleeping and final batches cost nothing.
         IndexModel([("wake_at", ASCENDING)], name="due", partialFilterExpression={"wake_at": {"$exists": True}}),
+        # A settled call gives money back: which of the account's batches waited for it?
+        IndexModel(
+            [("account_id", ASCENDING), ("block.reason.code", ASCENDING)],
+            name="blocked",
+            partialFilterExpression={"block.reason.code": {"$exists": True}},
+        ),
         # GET /batches?account_id=, newest first.
         IndexModel(
             [("account_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)],

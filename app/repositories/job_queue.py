@@ -29,7 +29,7 @@ from app.domain.jobs import (
 from app.domain.messages import Message
 from app.domain.retry_policy import NextStep
 from app.repositories.database import Database, Document, Repository, guarded
-from app.repositories.documents import from_document, optional, plain, set_or_unset
+from app.repositories.documents import optional, plain, readable, set_or_unset
 from app.repositories.jobs import only_duplicates
 
 HISTORY_KEPT = 50
@@ -37,6 +37,8 @@ HISTORY_KEPT = 50
 
 CLOCK_MARGIN = timedelta(seconds=5)
 """How far the client's bound on a lease may be off; the exact comparison is the server's own."""
+
+PUT_ASIDE = timedelta(minutes=10)
 
 _HELD = ("slot", "worker_id", "lease_until", "attempt_id")
 """The fields of a job that is in somebody's hands."""
@@ -82,8 +84,8 @@ class MongoJobQueue(Repository):
             if not only_duplicates(error):
                 raise
         cursor = self._jobs.find({"_id": {"$in": ids}, "state": JobState.LEASED.value, "worker_id": worker_id})
-        jobs = [from_document(Job, document) async for document in cursor]
-        return [job for job in jobs if job.attempt_id == attempts[job.job_id]]
+        jobs = [readable(Job, document) async for document in cursor]
+        return [job for job in jobs if job is not None and job.attempt_id == attempts[job.job_id]]
 
     @guarded
     async def earliest_due(self, batch_id: str) -> datetime | None:
@@ -140,7 +142,16 @@ class MongoJobQueue(Repository):
                 "$expr": {"$lte": ["$lease_until", "$$NOW"]},
             }
         )
-        return [from_document(Job, document) async for document in cursor.sort("lease_until", ASCENDING).limit(limit)]
+        cursor = cursor.sort("lease_until", ASCENDING).limit(limit)
+        found = [(document["_id"], readable(Job, document)) async for document in cursor]
+        unreadable = [job_id for job_id, job in found if job is None]
+        if unreadable:
+            # Out of the way of the others, but not forgotten.
+            await self._jobs.update_many(
+                {"_id": {"$in": unreadable}, "lease_until": {"$exists": True}},
+                [{"$set": {"lease_until": _from_now(PUT_ASIDE)}}],
+            )
+        return [job for _, job in found if job is not None]
 
     @guarded
     async def adopt(self, job: Job, *, worker_id: str, lease: timedelta) -> Job | None:
@@ -195,10 +206,32 @@ class MongoJobQueue(Repository):
         return await self._move(job, state, now, {**changes, **dict.fromkeys(_HELD)})
 
     @guarded
-    async def intend(self, job: Job, attempt: Attempt) -> Job | None:
-        """Leased → dialing: from here on the phone may ring."""
-        return await self._move(
-            job, JobState.DIALING, attempt.intent_at, {"attempt": attempt, "reason": None, "report": None}
+    async def intend(self, job: Job, attempt: Attempt, *, lease: timedelta) -> Job | None:
+        """Leased → dialing: from here on the phone may ring. The lease begins anew, to outlast the request."""
+        _check_move(job, JobState.DIALING)
+        return optional(
+            Job,
+            await self._jobs.find_one_and_update(
+                {"_id": job.job_id, "state": JobState.LEASED.value, "fence": job.fence},
+                [
+                    {
+                        "$set": {
+                            "state": JobState.DIALING.value,
+                            "attempt": {"$literal": plain(attempt)},
+                            "lease_until": _from_now(lease),
+                            "updated_at": "$$NOW",
+                        }
+                    },
+                    {"$unset": ["reason", "report"]},
+                ],
+                return_document=ReturnDocument.AFTER,
+            ),
+        )
+
+    @guarded
+    async def still_mine(self, job: Job) -> Job | None:
+        return optional(
+            Job, await self._jobs.find_one({"_id": job.job_id, "state": job.state.value, "fence": job.fence})
         )
 
     @guarded
@@ -255,8 +288,7 @@ class MongoJobQueue(Repository):
         self, job: Job, to: JobState, now: datetime, changes: dict[str, Any], push: Document | None = None
     ) -> Job | None:
         """The one door between states. None: the job is no longer in the state and at the fence that `job` shows."""
-        if to not in MOVES[job.state]:
-            raise ValueError(f"a job cannot go from {job.state.value} to {to.value}")
+        _check_move(job, to)
         update = set_or_unset({"state": to, "updated_at": now, **changes})
         if push:
             update["$push"] = push
@@ -268,6 +300,11 @@ class MongoJobQueue(Repository):
                 return_document=ReturnDocument.AFTER,
             ),
         )
+
+
+def _check_move(job: Job, to: JobState) -> None:
+    if to not in MOVES[job.state]:
+        raise ValueError(f"a job cannot go from {job.state.value} to {to.value}")
 
 
 def _leased(slot: int, attempt_id: str, worker_id: str, lease: timedelta) -> list[Document]:

@@ -115,6 +115,9 @@ class MongoJobs(Repository):
                         "updated_at": now,
                         "extra_attempts": extra_attempts,
                         "cancel_requested": False,
+                        "provider_troubles": 0,
+                        # Whoever retries may have mended what made the numbers invalid.
+                        "retired_phones": [],
                     },
                     "$unset": {"reason": "", "finished_at": ""},
                 },

@@ -18,6 +18,8 @@ from app.domain.ports import Accounts, Batches, Jobs, Time, Transactions
 from app.domain.transactions import Transaction, TransactionType, Usage
 from app.services.ids import new_id
 
+KEYS_ARE_KEPT = timedelta(days=1)
+"""A top-up repeated later than this is in the balance already; its key may be forgotten there."""
 RECENT_USE = timedelta(days=30)
 """The span whose daily average tells when the balance runs out."""
 
@@ -148,7 +150,9 @@ class AccountService:
                 raise Conflict("idempotency_key_reused", key=key)
             transaction = before
         # The ledger comes first and this second, each once per key: a request repeated after a crash completes it.
-        changed = await self._accounts.top_up(account_id, key, account.plan_type, amount)
+        changed = None
+        if self._time.now() - transaction.created_at < KEYS_ARE_KEPT:
+            changed = await self._accounts.top_up(account_id, key, account.plan_type, amount)
         await self._batches.wake_account(account_id, self._time.now())
         return changed or await self.get(account_id), transaction
 

@@ -4,6 +4,7 @@ A local time-out never fails a job while its call may live: a call past its maxi
 to its end; one whose record never ends becomes `uncertain`.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import structlog
@@ -46,9 +47,12 @@ class CallFollowing:
         over_since: datetime | None = None
         stopped = False
         while not self._control.stopping.is_set():
-            report = await self._look(attempt)
+            answered, report = await self._ask(self._look, attempt)
             now = self._time.now()
-            if report is not None and report.is_over:
+            if not answered:
+                # Nothing may be concluded from silence, however long: the call is known and will tell.
+                pass
+            elif report is not None and report.is_over:
                 over_since = over_since or now
                 if report.is_complete or now - over_since >= self._tuning.details_grace:
                     return await self._settling.decide(job, outcome_of(report), report)
@@ -66,33 +70,37 @@ class CallFollowing:
         attempt = _attempt_of(job)
         until = attempt.latest_end + self._tuning.uncertain_for
         while not self._control.stopping.is_set():
-            report = await self._search(attempt) if attempt.call_id is None else await self._look(attempt)
+            ask = self._search if attempt.call_id is None else self._look
+            answered, report = await self._ask(ask, attempt)
             if report is not None and attempt.call_id is None:
                 # Over or not: the list tells neither what was said nor what it cost.
                 return await self._queue.mark_in_call(job, report, self._time.now())
             if report is not None and report.is_over:
                 return await self._settling.decide(job, outcome_of(report), report)
-            if self._time.now() > until:
+            if answered and self._time.now() > until:
                 log.warning("attempt_closed_as_unknown", call_id=attempt.call_id)
                 return await self._settling.decide(job, UNKNOWN_OUTCOME, report)
             await self._control.pause(UNCERTAIN_POLL_SECONDS)
         return None
 
-    async def _look(self, attempt: Attempt) -> CallReport | None:
+    async def _ask(
+        self, question: Callable[[Attempt], Awaitable[CallReport | None]], attempt: Attempt
+    ) -> tuple[bool, CallReport | None]:
+        """Whether Retell answered at all, and the call if it knows it."""
         try:
-            return await self._provider.get(attempt.call_id or "")
+            return True, await question(attempt)
         except CallUnknown as error:
             log.warning("call_unknown_to_retell", call_id=attempt.call_id, detail=error.detail)
+            return True, None
         except ProviderError as error:
             log.warning("retell_does_not_answer", call_id=attempt.call_id, detail=error.detail)
-        return None
+            return False, None
+
+    async def _look(self, attempt: Attempt) -> CallReport | None:
+        return await self._provider.get(attempt.call_id or "")
 
     async def _search(self, attempt: Attempt) -> CallReport | None:
-        try:
-            found = await self._provider.find(attempt.attempt_id, attempt.phone)
-        except ProviderError as error:
-            log.warning("retell_does_not_answer", detail=error.detail)
-            return None
+        found = await self._provider.find(attempt.attempt_id, attempt.phone)
         return found[0] if found else None
 
     async def _stop(self, attempt: Attempt) -> bool:

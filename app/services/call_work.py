@@ -1,6 +1,6 @@
 """Everything that a worker does with jobs, as the verbs that the runner drives."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import structlog
 
@@ -42,8 +42,8 @@ class CallWork:
     async def claim(self, capacity: int) -> list[Job]:
         return await self._claiming.claim(capacity)
 
-    async def adopt(self, capacity: int) -> list[Job]:
-        return await self._rescuing.adopt(capacity)
+    async def adopt(self, in_hand: Container[str]) -> list[Job]:
+        return await self._rescuing.adopt(in_hand)
 
     async def tidy(self) -> None:
         await self._rescuing.release_orphans()

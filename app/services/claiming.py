@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 import structlog
 
 from app.domain.accounts import Account, AccountStatus
-from app.domain.batches import Batch, BatchStatus
+from app.domain.batches import Batch, BatchStatus, Block
 from app.domain.calling_hours import is_allowed, next_allowed_at
 from app.domain.jobs import FINAL, Job
 from app.domain.messages import Message
 from app.domain.ports import Accounts, Batches, JobQueue, Jobs, Time
 from app.services.batch_events import blocked, log_event
 from app.services.batch_import import is_being_undone, undo_import
+from app.services.fair_turns import FairTurns
 from app.services.worker_control import ProviderHold, WorkerControl
 
 log = structlog.get_logger("worker")
@@ -45,6 +46,8 @@ class Claiming:
         self._control = control
         self._hold = hold
         self._time = time
+        self._account_turns = FairTurns()
+        self._batch_turns = FairTurns()
 
     async def claim(self, capacity: int) -> list[Job]:
         """Lease at most `capacity` due jobs, within every account's limit and every batch's hours."""
@@ -72,7 +75,7 @@ class Claiming:
 
     async def _is_open(self, batch: Batch, account: Account | None, now: datetime) -> bool:
         """Whether jobs of `batch` may be claimed now; if not, do what is to be done with it instead."""
-        if batch.status is BatchStatus.RUNNING and account is not None:
+        if batch.status is BatchStatus.RUNNING:
             return await self._is_callable(batch, account, now)
         if batch.status is BatchStatus.SCHEDULED:
             await self._start(batch, now)
@@ -80,24 +83,25 @@ class Claiming:
             log.warning("import_undone", batch_id=batch.batch_id)
             await undo_import(self._batches, self._jobs, batch)
         elif batch.status is BatchStatus.CANCELLED:
-            await self._jobs.cancel_pending(batch.batch_id, Message(code="batch_cancelled"), now)
+            # In flight is asked first: what comes back from there meanwhile is cancelled in the next look.
             in_flight = await self._queue.in_flight([batch.batch_id])
+            await self._jobs.cancel_pending(batch.batch_id, Message(code="batch_cancelled"), now)
             await self._batches.sleep(batch, now + timedelta(seconds=RECHECK_SECONDS) if in_flight else None, None)
         else:
             await self._batches.sleep(batch, None, batch.block)
         return False
 
-    async def _is_callable(self, batch: Batch, account: Account, now: datetime) -> bool:
-        if account.status is not AccountStatus.ACTIVE:
-            reason = Message(code="account_suspended")
-            until = now + timedelta(seconds=RECHECK_SECONDS)
-            await self._batches.sleep(batch, until, blocked(batch, reason, now, until))
-            return False
+    async def _is_callable(self, batch: Batch, account: Account | None, now: datetime) -> bool:
         hours = batch.call_settings.hours
-        if is_allowed(now, hours):
+        if account is None:
+            reason, until = Message(code="account_unreadable"), now + timedelta(seconds=RECHECK_SECONDS)
+        elif account.status is not AccountStatus.ACTIVE:
+            reason, until = Message(code="account_suspended"), now + timedelta(seconds=RECHECK_SECONDS)
+        elif is_allowed(now, hours):
             return True
-        until = next_allowed_at(now, hours) or now + timedelta(days=1)
-        await self._batches.sleep(batch, until, blocked(batch, Message(code="hours_closed"), now, until))
+        else:
+            reason, until = Message(code="hours_closed"), next_allowed_at(now, hours) or now + timedelta(days=1)
+        await self._rest(batch, now, blocked(batch, reason, now, until))
         return False
 
     async def _start(self, batch: Batch, now: datetime) -> None:
@@ -108,28 +112,32 @@ class Claiming:
     async def _share_out(
         self, open_batches: dict[str, list[Batch]], accounts: dict[str, Account], capacity: int, now: datetime
     ) -> list[Job]:
-        """Give every account, and within it every batch, its turn: urgent first, then who has least in flight."""
+        """Give every account its turn, in proportion to its limit."""
         claimed: list[Job] = []
-        in_flight = await self._queue.in_flight([b.batch_id for group in open_batches.values() for b in group])
-        for turn, (account_id, batches) in enumerate(open_batches.items()):
+        for turn, account_id in enumerate(self._account_turns.in_turn(open_batches)):
             share = -(-(capacity - len(claimed)) // (len(open_batches) - turn))
             limit = accounts[account_id].features.max_concurrent_calls
             used = await self._queue.used_slots(account_id)
             free = [slot for slot in range(limit) if slot not in used][:share]
-            batches.sort(key=lambda batch: (-batch.priority, in_flight.get(batch.batch_id, 0)))
-            claimed += await self._claim_in_turn(batches, free, now)
+            jobs = await self._claim_in_turn(open_batches[account_id], free, now)
+            self._account_turns.give(account_id, len(jobs), weight=limit)
+            claimed += jobs
         return claimed
 
-    async def _claim_in_turn(self, batches: list[Batch], free: list[int], now: datetime) -> list[Job]:
+    async def _claim_in_turn(self, open_batches: list[Batch], free: list[int], now: datetime) -> list[Job]:
+        """Give every batch of an account its turn; each step of priority weighs double."""
         claimed: list[Job] = []
-        for turn, batch in enumerate(batches):
-            share = -(-len(free) // (len(batches) - turn))
+        by_id = {batch.batch_id: batch for batch in sorted(open_batches, key=lambda batch: -batch.priority)}
+        for turn, batch_id in enumerate(self._batch_turns.in_turn(by_id)):
+            batch = by_id[batch_id]
+            share = -(-len(free) // (len(by_id) - turn))
             slots, free = free[:share], free[share:]
             if not slots:
                 break
             jobs = await self._queue.claim(
-                batch.batch_id, slots, worker_id=self._control.worker_id, lease=self._control.lease, now=now
+                batch_id, slots, worker_id=self._control.worker_id, lease=self._control.lease, now=now
             )
+            self._batch_turns.give(batch_id, len(jobs), weight=2**batch.priority)
             taken = {job.slot for job in jobs}
             free += [slot for slot in slots if slot not in taken]
             claimed += jobs
@@ -137,23 +145,22 @@ class Claiming:
                 await self._rest(batch, now)
         return claimed
 
-    async def _rest(self, batch: Batch, now: datetime) -> None:
-        """A batch that had fewer due jobs than slots: let it sleep until its next job, or complete it.
+    async def _rest(self, batch: Batch, now: datetime, block: Block | None = None) -> None:
+        """Let a batch sleep that is blocked or had fewer due jobs than slots; or complete it.
 
         In flight is asked before pending, and completion also needs every job counted as final: a job on its way from
         one to the other between the questions must not be overlooked.
         """
         in_flight = (await self._queue.in_flight([batch.batch_id])).get(batch.batch_id, 0)
         earliest = await self._queue.earliest_due(batch.batch_id)
-        if earliest is not None and earliest <= now:
-            return
         if earliest is None and in_flight == 0 and await self._all_final(batch):
             if await self._batches.complete(batch, now):
                 await log_event(self._batches, self._time, batch.batch_id, "batch_completed")
             return
         recheck = now + timedelta(seconds=RECHECK_SECONDS)
-        until = earliest or recheck
-        await self._batches.sleep(batch, min(until, recheck) if in_flight else until, None)
+        until = block.until if block else earliest or recheck
+        if until > now:
+            await self._batches.sleep(batch, min(until, recheck) if in_flight else until, block)
 
     async def _all_final(self, batch: Batch) -> bool:
         counts = (await self._jobs.counts([batch.batch_id])).get(batch.batch_id, {})

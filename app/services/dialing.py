@@ -40,6 +40,7 @@ from app.services.worker_control import ProviderHold, WorkerControl
 log = structlog.get_logger("worker")
 
 NUMBER_REJECTED = Outcome(disposition=Disposition.INVALID_NUMBER, effect=Effect.RETIRE_PHONE, counted=False)
+DO_NOT_CALL = Outcome(disposition=Disposition.OPTED_OUT, effect=Effect.RETIRE_PHONE, counted=False)
 CONFIGURATION_REJECTED = Outcome(disposition=Disposition.STOPPED_BY_PROVIDER, effect=Effect.STOP_BATCH, counted=False)
 
 UNDECIDED_PAUSE = timedelta(minutes=1)
@@ -100,14 +101,14 @@ class Dialing:
     async def _send(self, job: Job, batch: Batch, attempt: Attempt) -> Job | None:
         """Store the intent and ask Retell, once."""
         asked_at = self._time.monotonic()
-        dialing = await self._queue.intend(job, attempt)
+        dialing = await self._queue.intend(job, attempt, lease=self._control.lease)
         if dialing is None:
             await self._accounts.release(job.account_id, attempt.attempt_id)
             return None
         stale = self._time.monotonic() - asked_at > self._tuning.intent_freshness.total_seconds()
         closed = not is_allowed(self._time.now(), batch.call_settings.hours)
-        if stale or closed or not self._control.may_dial():
-            log.warning("intent_withdrawn", stale=stale, hours_closed=closed)
+        if stale or closed or dialing.cancel_requested or not self._control.may_dial():
+            log.warning("intent_withdrawn", stale=stale, hours_closed=closed, cancelled=dialing.cancel_requested)
             await self._withdraw(dialing, attempt, WaitingFor.HOURS if closed else WaitingFor.PROVIDER, None)
             return None
         log.info(
@@ -132,7 +133,7 @@ class Dialing:
             return None
         except NumberRejected as error:
             log.info("number_rejected", detail=error.detail)
-            outcome, detail = NUMBER_REJECTED, error.detail
+            outcome, detail = rejection_of(error), error.detail
         except ConfigurationRejected as error:
             log.error("retell_refuses", detail=error.detail)  # noqa: TRY400 - their answer, not our traceback
             outcome, detail = CONFIGURATION_REJECTED, error.detail
@@ -237,12 +238,20 @@ class Dialing:
 
         The job goes first: as long as an attempt may still be made, its reservation must stand.
         """
-        await persist(
+        released = await persist(
             self._control,
             lambda: self._queue.release(job, self._time.now(), waiting_for=waiting_for, reason=reason, due_at=None),
         )
+        if released is None:
+            # Somebody adopted the job meanwhile: the attempt, and the money for it, are theirs.
+            return
         await self._accounts.release(job.account_id, attempt.attempt_id)
         await self._batches.wake(job.batch_id, self._time.now())
+
+
+def rejection_of(error: NumberRejected) -> Outcome:
+    """What Retell's refusal of a number means for it."""
+    return DO_NOT_CALL if error.do_not_call else NUMBER_REJECTED
 
 
 def _waiting(job: Job) -> WaitingFor:

@@ -67,8 +67,10 @@ class JobService:
         jobs, total = await self._jobs.page(
             account_id=account_id, batch_id=batch_id, states=states, waiting_for=waiting_for, limit=limit, skip=skip
         )
-        batches = {batch_id: await self._batch(batch_id) for batch_id in {job.batch_id for job in jobs}}
-        return [JobView(job, batches[job.batch_id]) for job in jobs], total
+        batches = {batch_id: await self._batches.get(batch_id) for batch_id in {job.batch_id for job in jobs}}
+        # A job without its batch is what an import that is being undone has left for a moment.
+        views = [JobView(job, batch) for job in jobs if (batch := batches[job.batch_id]) is not None]
+        return views, total
 
     async def retry(self, job_id: str, *, user: str) -> JobView:
         """One more attempt, due at once.
@@ -84,6 +86,8 @@ class JobService:
             raise Conflict("batch_not_changeable", status=batch.status.value)
         needed = max(job.attempts + 1 - batch.call_settings.max_attempts, 0)
         now = self._time.now()
+        # Before and after: should this stop half-way, a batch that runs for nothing completes again by itself.
+        await self._reopen_batch(batch)
         reopened = await self._jobs.reopen(job, now, extra_attempts=max(job.extra_attempts, needed))
         if reopened is None:
             raise Conflict("job_changed_meanwhile")
@@ -106,8 +110,9 @@ class JobService:
     async def _reopen_batch(self, batch: Batch) -> None:
         now = self._time.now()
         changes = {"wake_at": now, "finished_at": None, "updated_at": now}
-        if await self._batches.move(batch.batch_id, [BatchStatus.COMPLETED], BatchStatus.RUNNING, changes) is None:
-            await self._batches.wake(batch.batch_id, now)
+        # A completion decided on what was before fails once the batch is woken; one that came first is undone.
+        await self._batches.wake(batch.batch_id, now)
+        await self._batches.move(batch.batch_id, [BatchStatus.COMPLETED], BatchStatus.RUNNING, changes)
 
     async def _view(self, job: Job) -> JobView:
         return JobView(job, await self._batch(job.batch_id))

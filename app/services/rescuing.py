@@ -1,5 +1,7 @@
 """What dead or stopped workers left: their jobs are adopted, each handed to the handler of its state."""
 
+from collections.abc import Container
+
 import structlog
 
 from app.domain.jobs import Job, JobState, WaitingFor
@@ -22,14 +24,15 @@ class Rescuing:
         self._time = time
         self._seen_orphans: set[tuple[str, str]] = set()
 
-    async def adopt(self, capacity: int) -> list[Job]:
-        """Take over at most `capacity` jobs whose lease ran out.
+    async def adopt(self, in_hand: Container[str]) -> list[Job]:
+        """Take over jobs whose lease ran out, but none of those `in_hand`, on which this very process works.
 
-        Nothing was sent for a `leased` one, so it goes back to `pending` instead.
+        More than the worker's concurrency if need be: live calls and unsure ones wait for nobody. Nothing was sent
+        for a `leased` one, so it goes back to `pending` instead.
         """
         adopted: list[Job] = []
         for expired in await self._queue.expired(self._time.now(), EXPIRED_A_LOOK):
-            if expired.state is not JobState.LEASED and len(adopted) >= capacity:
+            if expired.job_id in in_hand:
                 continue
             job = await self._queue.adopt(expired, worker_id=self._control.worker_id, lease=self._control.lease)
             if job is None:

@@ -76,6 +76,8 @@ class Settling:
         finished = await self._queue.finish(job, step, _record(job, step), self._time.now())
         if finished is not None:
             await self._batches.wake(job.batch_id, step.due_at or self._time.now())
+            # What the call did not cost is free again for whoever waited for it.
+            await self._batches.wake_blocked(job.account_id, "no_balance", self._time.now())
             _say(finished, settlement, step)
 
     async def _charge_once(self, job: Job, account: Account, settlement: Settlement, attempt_id: str) -> None:

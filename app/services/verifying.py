@@ -17,7 +17,7 @@ from app.domain.provider_errors import ConfigurationRejected, NumberRejected, Pr
 from app.domain.retry_policy import backoff
 from app.services.batch_events import pause_by_system
 from app.services.call_tuning import CallTuning
-from app.services.dialing import NUMBER_REJECTED
+from app.services.dialing import rejection_of
 from app.services.persisting import persist
 from app.services.settling import Settling
 from app.services.worker_control import ProviderHold, WorkerControl
@@ -54,12 +54,17 @@ class Verifying:
         tries = 0
         while not self._control.stopping.is_set():
             tries += 1
+            # What was decided meanwhile counts: the contact may be cancelled, or the job somebody else's.
+            current = await self._queue.still_mine(job)
+            if current is None:
+                return None
+            job = current
             may_send = await self._may_send(job, attempt)
             try:
                 report = await self._ask(job, attempt, may_send=may_send)
             except NumberRejected as error:
                 # The answer depends on the number alone: it would have been the same the first time.
-                return await self._settling.decide(job, NUMBER_REJECTED, None, error.detail)
+                return await self._settling.decide(job, rejection_of(error), None, error.detail)
             if report is not None:
                 return await self._found(job, report)
             if not may_send and self._time.now() - attempt.intent_at > self._tuning.verify_patience:

@@ -1,8 +1,10 @@
 """The API while MongoDB is away: it starts, answers 503, and recovers by itself."""
 
 import asyncio
+import gc
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,10 +22,16 @@ from tests.conftest import make_settings
 HEALTH = "http://cadencia.test/health"
 
 
+# pymongo 4.20 leaves the socket open if a connection is cancelled while it is made (pool_shared.py,
+# _async_create_connection): the garbage collector closes it, here and now.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
 @pytest.fixture
 async def own_mongod(tmp_path: Path) -> AsyncIterator[EmbeddedMongod]:
     async with await start_embedded_mongod(tmp_path / "mongod") as mongod:
         yield mongod
+    gc.collect()
 
 
 async def until(is_so: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
@@ -151,3 +159,26 @@ async def test_one_that_turns_out_unusable_later_ends_the_process(
             await until(ended)
             health = await api.get(HEALTH)
             assert (health.status_code, health.json()["database"]) == (503, "preparing")
+
+
+@pytest.mark.timeout(60)
+async def test_it_stops_whatever_the_driver_does_with_a_cancellation(
+    own_mongod: EmbeddedMongod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def answer_anyway(*_: object) -> None:
+        asked.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    async def prepared(_: object) -> None:
+        return
+
+    monkeypatch.setattr("app.api.lifecycle.CLOCK_SECONDS", 0.01)
+    monkeypatch.setattr("app.bootstrap.Container.synchronise_clock", answer_anyway)
+    monkeypatch.setattr("app.bootstrap.Container.prepare_database", prepared)
+    async with running(create_app(make_settings(own_mongod.uri))):
+        await asked.wait()
+        stopping_at = time.monotonic()
+    assert time.monotonic() - stopping_at < 5

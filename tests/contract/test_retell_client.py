@@ -154,7 +154,7 @@ def answering(
 # The request ------------------------------------------------------------------------------------------------------
 
 BODY = (
-    '{"from_number":"+56225550100","to_number":"+56912345678","idempotency_key":"attempt-1",'
+    '{"from_number":"+56225550100","to_number":"+56912345678","idempotency_key":"attempt-1","honor_internal_dnc":true,'
     '"metadata":{"attempt_id":"attempt-1","job_id":"batch-1-000001","batch_id":"batch-1","account_id":"acc-1"},'
     '"retell_llm_dynamic_variables":{"nombre":"Ana Ñandú","script":"Hola \\"Ana\\""},'
     '"agent_override":{"agent":{"ring_duration_ms":25000,"max_call_duration_ms":180000,"voice_speed":0.95,'
@@ -397,15 +397,15 @@ async def test_a_400_for_a_contact_that_is_not_to_be_called_rejects_the_number(r
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        *((status, ConfigurationRejected) for status in (400, 401, 402, 403, 404, 409, 413, 422, 451)),
+        *((status, ConfigurationRejected) for status in (400, 401, 402, 403, 404, 413, 422, 451)),
         (429, Throttled),
-        *((status, Ambiguous) for status in (302, 304, 408, 500, 501, 502, 503, 504, 520, 599)),
+        *((status, Ambiguous) for status in (302, 304, 408, 409, 425, 500, 501, 502, 503, 504, 520, 599)),
     ],
 )
 async def test_only_a_clear_no_is_a_no(retell: Retell, status: int, kind: type[ProviderError]) -> None:
     error = await failure(answering(retell, httpx.Response(status, text="<html>nope</html>")).place(BODY))
     assert type(error) is kind
-    assert isinstance(error, NotPlaced) == (400 <= status < 500 and status != 408)
+    assert isinstance(error, NotPlaced) == (400 <= status < 500 and status not in {408, 409, 425})
 
 
 @pytest.mark.parametrize(

@@ -74,11 +74,11 @@ async def test_a_sleep_decided_before_a_change_does_not_stick(batches: MongoBatc
     assert (await stored(batches)).wake_at is None
 
 
-async def test_a_sleep_of_another_worker_does_not_hinder_ours(batches: MongoBatches) -> None:
+async def test_of_two_sleeps_decided_on_the_same_facts_the_first_counts(batches: MongoBatches) -> None:
     seen = await added(batches)
     assert await batches.sleep(seen, NOW + MINUTE, None)
-    assert await batches.sleep(seen, NOW + 2 * MINUTE, None)
-    assert (await stored(batches)).revision == seen.revision
+    assert not await batches.sleep(seen, NOW + 2 * MINUTE, None)
+    assert (await stored(batches)).wake_at == NOW + MINUTE
 
 
 @pytest.mark.parametrize(("asleep_until", "woken_at", "expected"), [(5, 1, 1), (1, 5, 1), (3, 3, 3)])

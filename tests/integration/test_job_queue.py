@@ -365,7 +365,7 @@ MOVES_OF_THE_HOLDER: dict[str, tuple[JobState, Move]] = {
         lambda queue, job: queue.release(job, NOW, waiting_for=WaitingFor.HOURS, reason=REASON, due_at=None),
     ),
     "end_unsent": (JobState.FAILED, lambda queue, job: queue.end_unsent(job, JobState.FAILED, REASON, NOW)),
-    "intend": (JobState.DIALING, lambda queue, job: queue.intend(job, make_attempt())),
+    "intend": (JobState.DIALING, lambda queue, job: queue.intend(job, make_attempt(), lease=LEASE)),
     "mark_verifying": (JobState.VERIFYING, lambda queue, job: queue.mark_verifying(job, NOW)),
     "mark_in_call": (JobState.IN_CALL, lambda queue, job: queue.mark_in_call(job, make_report(), NOW)),
     "mark_uncertain": (JobState.UNCERTAIN, lambda queue, job: queue.mark_uncertain(job, NOW)),

@@ -32,7 +32,7 @@ REASONS = [
     ("max_duration_reached", ENDED, Disposition.ANSWERED, Effect.FINISH, True),
     ("user_requested_dnc", ENDED, Disposition.OPTED_OUT, Effect.FINISH, True),
     ("user_requested_callback", ENDED, Disposition.ANSWERED, Effect.FINISH, True),
-    ("no_concurrency_fallback", ENDED, Disposition.UNKNOWN, Effect.RETRY, True),
+    ("no_concurrency_fallback", ENDED, Disposition.ANSWERED, Effect.FINISH, True),
     ("transfer_bridged", ENDED, Disposition.ANSWERED, Effect.FINISH, True),
     ("transfer_cancelled", ENDED, Disposition.ANSWERED, Effect.FINISH, True),
     ("manual_stopped", ENDED, Disposition.ANSWERED, Effect.FINISH, True),
@@ -103,8 +103,13 @@ def test_every_documented_reason_but_those_of_inbound_and_web_calls_is_named_in_
 @pytest.mark.parametrize("status", [ENDED, NOT_CONNECTED, ERROR])
 @pytest.mark.parametrize("reason", [None, "", "a_reason_of_next_year", "USER_HANGUP"])
 def test_a_reason_nobody_knows_is_an_attempt_that_reached_nobody(reason: str | None, status: CallStatus) -> None:
-    outcome = outcome_of(talked(reason, status))
+    outcome = outcome_of(make_report(reason, status, duration_ms=40_000))
     assert (outcome.disposition, outcome.effect, outcome.counted) == (Disposition.UNKNOWN, Effect.RETRY, True)
+
+
+def test_whoever_talked_was_reached_whatever_a_new_reason_says() -> None:
+    assert outcome_of(talked("a_reason_of_next_year", ENDED)).disposition is Disposition.ANSWERED
+    assert outcome_of(talked("a_reason_of_next_year", NOT_CONNECTED)).disposition is Disposition.UNKNOWN
 
 
 @given(

@@ -10,7 +10,7 @@ from app.domain.batches import CallSettings
 from app.domain.calling_hours import is_allowed
 from app.domain.jobs import Job, JobState, WaitingFor
 from app.domain.outcomes import UNKNOWN_OUTCOME, Disposition, Effect, Outcome
-from app.domain.retry_policy import MAX_PROVIDER_TROUBLES, NextStep, backoff, next_phone, next_step
+from app.domain.retry_policy import MAX_BATCH_STOPS, MAX_PROVIDER_TROUBLES, NextStep, backoff, next_phone, next_step
 from tests.builders import NOW, OFFICE, make_attempt, make_contact, make_job, make_settings, phone
 
 HOUR = timedelta(hours=1)
@@ -214,7 +214,8 @@ def test_the_rules_that_hold_for_every_history(
         assert attempt.phone not in job.retired_phones
         step = next_step(job, outcome, settings, now)
 
-        forced = step.provider_troubles > MAX_PROVIDER_TROUBLES
+        limit = {Effect.RETRY_SOON: MAX_PROVIDER_TROUBLES, Effect.STOP_BATCH: MAX_BATCH_STOPS}.get(outcome.effect)
+        forced = limit is not None and job.provider_troubles >= limit
         counted_ends += outcome.counted or forced
         assert step.attempts == counted_ends
         assert step.attempts <= max_attempts + extra_attempts
@@ -243,7 +244,7 @@ def test_trouble_without_end_ends(phones: int, max_attempts: int) -> None:
     for ends in range(1, 1000):
         step = next_step(job, TROUBLE, settings, NOW)
         if step.state.is_final:
-            assert ends == MAX_PROVIDER_TROUBLES + max_attempts
+            assert ends == (MAX_PROVIDER_TROUBLES + 1) * max_attempts
             return
         job = going_on(job, step)
     pytest.fail("the job goes round for ever")

@@ -161,7 +161,7 @@ async def test_a_worker_whose_job_was_adopted_neither_dials_nor_hangs_up(
     frozen, rescuer = await campaigns.worker("frozen"), await campaigns.worker("rescuer")
     batch, job = await leased(campaigns, frozen)
     await let_lease_expire(campaigns, job)
-    await rescuer.work.adopt(10)
+    await rescuer.work.adopt(())
 
     await frozen.work.process(job)
 
@@ -177,7 +177,7 @@ async def test_a_worker_that_thaws_when_its_job_is_leased_again_does_not_dial(
     frozen, rescuer = await campaigns.worker("frozen"), await campaigns.worker("rescuer")
     batch, job = await leased(campaigns, frozen)
     await let_lease_expire(campaigns, job)
-    await rescuer.work.adopt(10)
+    await rescuer.work.adopt(())
     (again,) = await rescuer.work.claim(10)
 
     await frozen.work.process(job)

@@ -20,6 +20,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "La cuenta está suspendida",
         "en": "The account is suspended",
     },
+    "account_unreadable": {
+        "es": "Los datos de la cuenta no se pueden leer",
+        "en": "The account's data cannot be read",
+    },
     "at_limit": {
         "es": "Se alcanzó el máximo de {limit} llamadas simultáneas de la cuenta",
         "en": "The account's maximum of {limit} simultaneous calls is reached",

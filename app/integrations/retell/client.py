@@ -28,6 +28,8 @@ from app.integrations.retell.requests import create_request
 CONNECT_SECONDS = 5.0
 RETRY_AFTER_CAP_SECONDS = 60.0
 _DETAIL_LENGTH = 300
+# 4xx that say nothing of the call: a time-out, a request under the same key that is still under way, too early.
+_NO_VERDICT = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.CONFLICT, httpx.codes.TOO_EARLY}
 
 # No byte of the request left us: the connection was never there, or we never got one to use.
 _NEVER_SENT = (
@@ -129,17 +131,16 @@ def _refusal(response: httpx.Response) -> NotPlaced | Ambiguous:
     detail = f"{response.status_code} {_detail(response)}"
     if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
         return Throttled(detail, retry_after=_retry_after(response))
-    if response.status_code == httpx.codes.REQUEST_TIMEOUT or not response.is_client_error:
+    if response.status_code in _NO_VERDICT or not response.is_client_error:
         return Ambiguous(detail)
-    if response.status_code == httpx.codes.BAD_REQUEST and _is_about_the_number(detail):
-        return NumberRejected(detail)
+    if response.status_code == httpx.codes.BAD_REQUEST:
+        # A 400 for this contact's number alone; any other would meet every contact the same.
+        words = detail.lower().replace("_", " ")
+        if "do not call" in words or "dnc" in words:
+            return NumberRejected(detail, do_not_call=True)
+        if "to number" in words:
+            return NumberRejected(detail)
     return ConfigurationRejected(detail)
-
-
-def _is_about_the_number(detail: str) -> bool:
-    """A 400 for this contact's number alone; any other 400 would meet every contact the same."""
-    words = detail.lower()
-    return "to_number" in words or "do_not_call" in words or "do not call" in words or "destination" in words
 
 
 def _readable(payload: Any) -> CallReport:

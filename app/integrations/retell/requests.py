@@ -16,6 +16,8 @@ def create_request(order: CallOrder) -> str:
         "from_number": order.from_number,
         "to_number": order.to_number,
         "idempotency_key": order.attempt_id,
+        # Who told the agent not to call again is a contact marked do_not_call at Retell (retell.md §2.1).
+        "honor_internal_dnc": True,
         "metadata": {
             "attempt_id": order.attempt_id,
             "job_id": order.job_id,
