@@ -1,7 +1,7 @@
 """Whose turn is it? Stride scheduling: everybody gets in proportion to a weight, and nobody starves.
 
-Each id has a virtual time that advances by 1/weight with every item it is given; the smallest is next. One process's view
-is enough: all processes converge to the same shares.
+Each id has a virtual time that advances by 1/weight with every item it is given; the smallest is next. One process's
+view is enough: all processes converge to the same shares.
 """
 
 from collections.abc import Iterable

@@ -221,6 +221,25 @@ async def has_state(campaigns: Campaigns, batch: Batch, *states: JobState) -> bo
     return all(job.state in states for job in await campaigns.jobs(batch))
 
 
+async def leased(campaigns: Campaigns, worker: Worker, **batch: object) -> tuple[Batch, Job]:
+    """A batch of one contact, whose job this worker holds without having dialed it."""
+    created = await campaigns.batch(await campaigns.account(), [numbers(1)], **batch)
+    (job,) = await worker.work.claim(10)
+    return created, job
+
+
+async def let_lease_expire(campaigns: Campaigns, job: Job) -> None:
+    await campaigns.set_job(job, lease_until=campaigns.container.clock.now() - timedelta(seconds=1))
+
+
+def closed_hours(campaigns: Campaigns) -> CallingHours:
+    """One hour a day that is some ten hours away from now."""
+    hour = (campaigns.container.clock.now() + timedelta(hours=10)).hour
+    return CallingHours.model_validate(
+        {"start": f"{hour:02}:00", "end": f"{hour:02}:30", "days_of_week": range(7), "timezone": "UTC"}
+    )
+
+
 def numbers(count: int, start: int = 0) -> list[str]:
     """Valid Chilean mobile numbers, all different."""
     return [f"+5698{start + i:07d}" for i in range(count)]

@@ -7,32 +7,22 @@ import pytest
 
 from app.domain.accounts import AccountStatus
 from app.domain.batches import Batch, BatchStatus
-from app.domain.calling_hours import CallingHours
-from app.domain.jobs import Job, JobState, WaitingFor
+from app.domain.jobs import JobState, WaitingFor
 from app.repositories.job_queue import MongoJobQueue
 from tests.workers.conftest import (
     Campaigns,
     RunningSimulator,
-    Worker,
+    closed_hours,
     has_state,
     has_status,
+    leased,
+    let_lease_expire,
     numbers,
     serving_simulator,
     until,
 )
 
 FINISHED = BatchStatus.COMPLETED
-
-
-async def leased(campaigns: Campaigns, worker: Worker, **batch: object) -> tuple[Batch, Job]:
-    """A batch of one contact, whose job this worker holds without having dialed it."""
-    created = await campaigns.batch(await campaigns.account(), [numbers(1)], **batch)
-    (job,) = await worker.work.claim(10)
-    return created, job
-
-
-async def let_lease_expire(campaigns: Campaigns, job: Job) -> None:
-    await campaigns.set_job(job, lease_until=campaigns.container.clock.now() - timedelta(seconds=1))
 
 
 @pytest.mark.parametrize("kind", ["timeout_after", "500_after", "malformed_201"])
@@ -486,14 +476,6 @@ async def test_a_claim_whose_answer_was_lost_runs_out(campaigns: Campaigns, simu
         await until(lambda: has_status(campaigns, batch, FINISHED))
 
     assert len(await simulator.creates()) == 1
-
-
-def closed_hours(campaigns: Campaigns) -> CallingHours:
-    """One hour a day that is some ten hours away from now."""
-    hour = (campaigns.container.clock.now() + timedelta(hours=10)).hour
-    return CallingHours.model_validate(
-        {"start": f"{hour:02}:00", "end": f"{hour:02}:30", "days_of_week": range(7), "timezone": "UTC"}
-    )
 
 
 async def _any_waits_for_provider(campaigns: Campaigns, batch: Batch) -> bool:
