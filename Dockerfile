@@ -30,12 +30,9 @@ LABEL org.opencontainers.image.title="Cadencia" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 
-# PYTHONTZPATH is empty on purpose: calling hours follow the locked tzdata package, never the older rules of the
-# distribution.
 ENV PATH="/opt/venv/bin:${PATH}" \
     PYTHONUNBUFFERED=1 \
-    PYTHONFAULTHANDLER=1 \
-    PYTHONTZPATH=""
+    PYTHONFAULTHANDLER=1
 
 RUN groupadd --system --gid 10001 cadencia \
     && useradd --system --uid 10001 --gid cadencia --no-create-home --home-dir /nonexistent \

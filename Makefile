@@ -3,8 +3,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The locked tzdata package decides about clock changes, not the machine's.
-export PYTHONTZPATH :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint format lock examples clean

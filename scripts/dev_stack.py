@@ -159,8 +159,6 @@ def _settings(uri: str, database: str, simulator_url: str) -> dict[str, str]:
         "RETELL_FROM_NUMBER": "+56226000000",
         "RETELL_AGENT_ID": "agent_simulator",
         "LOG_FORMAT": "console",
-        # The locked tzdata package, not the machine's: the same rules everywhere.
-        "PYTHONTZPATH": "",
         "PYTHONUNBUFFERED": "1",
     }
 
