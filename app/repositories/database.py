@@ -22,6 +22,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
     BulkWriteError,
+    ConfigurationError,
     ConnectionFailure,
     ExecutionTimeout,
     InvalidOperation,
@@ -62,6 +63,8 @@ AWAY_CODES = frozenset(
         13436,  # NotPrimaryOrSecondary
     }
 )
+
+NOT_LET_IN = frozenset({13, 18})  # Unauthorized, AuthenticationFailed
 
 
 class DatabaseUnsuitable(Exception):
@@ -133,8 +136,16 @@ class Database:
 
         Raises DatabaseUnsuitable (standalone, too old) or DatabaseUnavailable.
         """
-        async with self.operation():
-            hello = await self._client.admin.command("hello")
+        try:
+            async with self.operation():
+                hello = await self._client.admin.command("hello")
+                await self._db.command("ping")
+        except OperationFailure as error:
+            if error.code in NOT_LET_IN:
+                raise DatabaseUnsuitable(
+                    "MongoDB does not let us in: check user, password and authSource in MONGODB_URI."
+                ) from None
+            raise
         if "setName" not in hello:
             raise DatabaseUnsuitable(
                 "MongoDB runs as a standalone server. Cadencia needs a replica set (one node is enough), for retryable "
@@ -152,8 +163,21 @@ class Database:
 
 
 def connect(uri: str, name: str, *, pool_size: int, timeout_seconds: float) -> Database:
-    """A Database that connects on first use. `timeout_seconds` bounds the search for a primary."""
-    milliseconds = int(timeout_seconds * 1000)
+    """A Database that connects on first use. `timeout_seconds` bounds the search for a primary.
+
+    Raises DatabaseUnsuitable for an address that cannot be one.
+    """
+    try:
+        return _connect(uri, name, pool_size, int(timeout_seconds * 1000))
+    except (ConfigurationError, ValueError):
+        # The driver's text may quote the address, and with it the password.
+        raise DatabaseUnsuitable(
+            "MONGODB_URI cannot be read. It looks like mongodb://user:password@host:27017/?replicaSet=rs0, with "
+            "special characters of the password percent-encoded."
+        ) from None
+
+
+def _connect(uri: str, name: str, pool_size: int, milliseconds: int) -> Database:
     client: AsyncMongoClient[Document] = AsyncMongoClient(
         uri,
         appname="cadencia",

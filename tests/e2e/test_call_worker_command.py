@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,25 @@ def test_once_with_nothing_due_ends_well(mongod: EmbeddedMongod) -> None:
     assert '"event": "worker_stopped"' in done.stderr
     assert "key_secret_1234" not in done.stderr
     assert mongod.uri not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("spoil", "remedy"),
+    [
+        (lambda uri: uri.replace("mongodb://", "mongo//"), "MONGODB_URI cannot be read"),
+        (lambda uri: uri.replace("@", "x@", 1), "does not let us in"),
+    ],
+    ids=["no address", "wrong password"],
+)
+def test_a_wrong_address_or_password_is_said_without_showing_it(
+    mongod: EmbeddedMongod, spoil: Callable[[str], str], remedy: str
+) -> None:
+    done = run("--once", MONGODB_URI=spoil(mongod.uri), **COMPLETE)
+
+    assert done.returncode == 2
+    assert remedy in done.stderr
+    assert "Traceback" not in done.stderr
+    assert mongod.uri.partition("@")[0].rpartition(":")[2] not in done.stderr
 
 
 def test_a_standalone_server_is_refused_with_the_remedy(tmp_path: Path) -> None:
