@@ -6,7 +6,7 @@ The API starts without MongoDB and answers 503 meanwhile; it recovers by itself.
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 
 import structlog
@@ -103,15 +103,15 @@ def lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMana
 
     @asynccontextmanager
     async def run(app: FastAPI) -> AsyncIterator[None]:
-        async with open_container(settings) as container:
-            runtime = Runtime(container)
-            app.state.runtime = runtime
+        async with AsyncExitStack() as stack:
             try:
+                runtime = Runtime(await stack.enter_async_context(open_container(settings)))
                 await runtime.prepare()
             except DatabaseUnsuitable as error:
                 log.critical("mongodb_unsuitable", problem=str(error))
                 app.state.refused = True
                 raise
+            app.state.runtime = runtime
             keeper = asyncio.create_task(runtime.keep())
             try:
                 yield

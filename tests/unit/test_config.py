@@ -130,8 +130,6 @@ def test_settings_do_not_change_once_they_are_read() -> None:
 
 # .env.example -----------------------------------------------------------------------------------------------------
 
-needs_example = pytest.mark.skipif(not EXAMPLE.exists(), reason=".env.example is not written yet")
-
 
 def example_entries() -> list[str]:
     """`NAME=value` of every line that sets a variable, commented out or not."""
@@ -139,13 +137,11 @@ def example_entries() -> list[str]:
     return [match[1] for match in matches if match]
 
 
-@needs_example
 def test_the_example_names_every_setting_once_and_nothing_else() -> None:
     names = [entry.partition("=")[0] for entry in example_entries()]
     assert sorted(names) == sorted(name.upper() for name in Settings.model_fields)
 
 
-@needs_example
 def test_the_values_of_the_example_are_valid_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     values = dotenv_values(stream=io.StringIO("\n".join(example_entries())), interpolate=False)
     set_environment(monkeypatch, **{name: value or "" for name, value in values.items()})

@@ -233,9 +233,8 @@ def test_the_key_is_required_and_every_variable_is_a_documented_setting() -> Non
     names = {name for name, _ in used}
     assert names <= {field.upper() for field in Settings.model_fields}
     example = ROOT / ".env.example"
-    if example.exists():
-        documented = set(re.findall(r"^#?\s*([A-Z][A-Z0-9_]*)=", example.read_text("utf-8"), re.MULTILINE))
-        assert names <= documented
+    documented = set(re.findall(r"^#?\s*([A-Z][A-Z0-9_]*)=", example.read_text("utf-8"), re.MULTILINE))
+    assert names <= documented
 
 
 def test_the_settings_of_the_environment_are_settings() -> None:

@@ -58,8 +58,9 @@ async def test_a_contact_cancelled_while_its_call_is_unsure_is_not_called(
     assert unsure.state is JobState.VERIFYING
     await campaigns.container.jobs.cancel(job.job_id, user="test")
 
+    searches = counting(worker.work._verifying._provider, "find")
     verifying = asyncio.create_task(worker.work.process(unsure))
-    await until(lambda: _asks_the_list(campaigns, worker.work._verifying._provider))
+    await until(lambda: searches.at_least(1))
     worker.control.stopping.set()
     await verifying
 
@@ -95,8 +96,9 @@ async def test_silence_of_retell_closes_no_call(campaigns: Campaigns, simulator:
     past = campaigns.container.clock.now() - timedelta(hours=5)
     await campaigns.set_job(job, **{"attempt.placed_by": past, "attempt.intent_at": past})
     deaf = await campaigns.worker("deaf", retell_base_url="http://127.0.0.1:9")
+    looks = counting(deaf.work._following._provider, "get")
     following = asyncio.create_task(deaf.work.process(await campaigns.job(batch)))
-    await asyncio.sleep(0.5)  # several looks that nobody answers
+    await until(lambda: looks.at_least(3))
     deaf.control.stopping.set()
     await following
     assert (await campaigns.job(batch)).state is JobState.IN_CALL
@@ -273,15 +275,23 @@ async def _calls(simulator: RunningSimulator, count: int) -> bool:
     return int((await simulator.summary())["calls_created"]) >= count
 
 
-async def _asks_the_list(campaigns: Campaigns, provider: Any) -> bool:
-    """Let the verifier come round at least once: it found nothing, and did not send."""
-    if not hasattr(provider, "asked"):
-        provider.asked = 0
-        real = provider.find
+class Counter:
+    """How often a method was called."""
 
-        async def find(*args: Any) -> Any:
-            provider.asked += 1
-            return await real(*args)
+    def __init__(self) -> None:
+        self.count = 0
 
-        provider.find = find
-    return bool(provider.asked)
+    async def at_least(self, times: int) -> bool:
+        return self.count >= times
+
+
+def counting(subject: Any, method: str) -> Counter:
+    """Count the calls of `subject.method` from now on."""
+    counter, real = Counter(), getattr(subject, method)
+
+    async def counted(*args: Any) -> Any:
+        counter.count += 1
+        return await real(*args)
+
+    setattr(subject, method, counted)
+    return counter
