@@ -151,6 +151,7 @@ class Dialing:
         try:
             return refuse(job, batch, account, self._time.now()) or self._attempt(job, batch, account) or NO_BALANCE
         except Exception as error:
+            # Whatever went wrong, an undecided call is not placed (design.md §1.2).
             log.exception("admission_failed")
             reason = Message(code="admission_failed", params={"error": type(error).__name__})
             return Refusal(kind=RefusalKind.UNDECIDED, reason=reason, until=self._time.now() + UNDECIDED_PAUSE)
