@@ -98,8 +98,14 @@ class Runner:
         heartbeat = asyncio.create_task(self._heartbeat())
         try:
             while not self._control.stopping.is_set():
-                await self._adopt()
-                if not await self._claim() and not self._in_hand:
+                try:
+                    await self._adopt()
+                    found = await self._claim()
+                except Unavailable as error:
+                    log.warning("dependency_waited_for", loop="once", reason=error.code)
+                    await self._control.pause(self._pace.poll)
+                    continue
+                if not found and not self._in_hand:
                     break
                 if self._in_hand:
                     await asyncio.wait(self._in_hand.values(), timeout=1, return_when=asyncio.FIRST_COMPLETED)

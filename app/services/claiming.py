@@ -58,8 +58,9 @@ class Claiming:
         accounts = await self._accounts.get_many({batch.account_id for batch in due})
         open_batches: dict[str, list[Batch]] = defaultdict(list)
         for batch in due:
-            if await self._is_open(batch, accounts.get(batch.account_id), now):
-                open_batches[batch.account_id].append(batch)
+            started = await self._start(batch, now) if batch.status is BatchStatus.SCHEDULED else batch
+            if started is not None and await self._is_open(started, accounts.get(batch.account_id), now):
+                open_batches[batch.account_id].append(started)
         if not open_batches:
             return []
         claimed = await self._share_out(open_batches, accounts, capacity, now)
@@ -77,9 +78,7 @@ class Claiming:
         """Whether jobs of `batch` may be claimed now; if not, do what is to be done with it instead."""
         if batch.status is BatchStatus.RUNNING:
             return await self._is_callable(batch, account, now)
-        if batch.status is BatchStatus.SCHEDULED:
-            await self._start(batch, now)
-        elif batch.status is BatchStatus.IMPORTING or is_being_undone(batch):
+        if batch.status is BatchStatus.IMPORTING or is_being_undone(batch):
             log.warning("import_undone", batch_id=batch.batch_id)
             await undo_import(self._batches, self._jobs, batch)
         elif batch.status is BatchStatus.CANCELLED:
@@ -104,10 +103,13 @@ class Claiming:
         await self._rest(batch, now, blocked(batch, reason, now, until))
         return False
 
-    async def _start(self, batch: Batch, now: datetime) -> None:
+    async def _start(self, batch: Batch, now: datetime) -> Batch | None:
+        """The batch, running; None if another worker was quicker."""
         changes = {"started_at": now, "updated_at": now, "wake_at": now}
-        if await self._batches.move(batch.batch_id, [BatchStatus.SCHEDULED], BatchStatus.RUNNING, changes) is not None:
+        started = await self._batches.move(batch.batch_id, [BatchStatus.SCHEDULED], BatchStatus.RUNNING, changes)
+        if started is not None:
             await log_event(self._batches, self._time, batch.batch_id, "batch_started")
+        return started
 
     async def _share_out(
         self, open_batches: dict[str, list[Batch]], accounts: dict[str, Account], capacity: int, now: datetime

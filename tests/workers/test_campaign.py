@@ -3,9 +3,11 @@
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
-from app.domain.batches import BatchStatus, ScheduleType
-from app.domain.jobs import JobState
+from app.domain.batches import Batch, BatchStatus, ScheduleType
+from app.domain.errors import DatabaseUnavailable
+from app.domain.jobs import Job, JobState
 from app.domain.money import Plan
 from app.domain.outcomes import Disposition
 from tests.workers.conftest import Campaigns, RunningSimulator, has_status, is_blocked, numbers, until
@@ -207,6 +209,38 @@ async def test_a_scheduled_batch_starts_at_its_time(campaigns: Campaigns, simula
     assert [entry.event for entry in logs].count("batch_started") == 1
 
 
+async def test_once_starts_what_was_scheduled_for_now(campaigns: Campaigns, simulator: RunningSimulator) -> None:
+    batch = await campaigns.batch(
+        await campaigns.account(),
+        [numbers(1)],
+        schedule_type=ScheduleType.SCHEDULED,
+        scheduled_at=campaigns.container.clock.now() + timedelta(seconds=1),
+    )
+    worker = await campaigns.worker()
+    await until(lambda: _is_due(campaigns, batch))
+
+    await worker.runner().run_once()
+
+    assert (await campaigns.job(batch)).state is JobState.COMPLETED
+
+
+async def test_once_waits_for_a_database_that_is_away(campaigns: Campaigns, simulator: RunningSimulator) -> None:
+    batch = await campaigns.batch(await campaigns.account(), [numbers(1)])
+    worker = await campaigns.worker()
+    queue, real = worker.work._rescuing._queue, worker.work._rescuing._queue.expired
+    outages = iter([DatabaseUnavailable(), DatabaseUnavailable()])
+
+    async def expired(*args: Any) -> list[Job]:
+        if (outage := next(outages, None)) is not None:
+            raise outage
+        return await real(*args)
+
+    queue.expired = expired  # type: ignore[method-assign, assignment] # the outage
+    await worker.runner().run_once()
+
+    assert (await campaigns.job(batch)).state is JobState.COMPLETED
+
+
 async def test_once_sees_what_is_due_to_its_end_and_returns(campaigns: Campaigns, simulator: RunningSimulator) -> None:
     busy, answered = numbers(2)
     await simulator.script({busy: ["dial_busy"]})
@@ -218,3 +252,7 @@ async def test_once_sees_what_is_due_to_its_end_and_returns(campaigns: Campaigns
     states = [job.state for job in await campaigns.jobs(batch)]
     assert states == [JobState.PENDING, JobState.COMPLETED]
     assert (await campaigns.stored(batch)).status is BatchStatus.RUNNING
+
+
+async def _is_due(campaigns: Campaigns, batch: Batch) -> bool:
+    return batch.scheduled_at is not None and campaigns.container.clock.now() >= batch.scheduled_at
