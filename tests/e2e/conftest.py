@@ -96,10 +96,13 @@ def log_of(part: Part) -> str:
 
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 90) -> None:
-    """Wait for a fact; fail if it does not come true in `seconds`."""
-    async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 - the fact is in another process
-            await asyncio.sleep(0.1)
+    """Wait for a fact; fail, naming it, if it does not come true in `seconds`."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not await condition():  # noqa: ASYNC110 - the fact is in another process
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise AssertionError(f"{condition.__qualname__} is not true after {seconds} s") from None
 
 
 async def until_some_are_called(operator: Operator, batch_id: str) -> None:
