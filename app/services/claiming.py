@@ -55,6 +55,8 @@ class Claiming:
             return []
         now = self._time.now()
         due = await self._batches.due(now, BATCHES_A_LOOK)
+        if not due:
+            return []
         accounts = await self._accounts.get_many({batch.account_id for batch in due})
         open_batches: dict[str, list[Batch]] = defaultdict(list)
         for batch in due:
