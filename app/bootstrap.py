@@ -13,12 +13,14 @@ from app.integrations.spreadsheets.files import SpreadsheetFiles
 from app.repositories.accounts import MongoAccounts
 from app.repositories.batches import MongoBatches
 from app.repositories.database import Database, connect
+from app.repositories.do_not_call import MongoDoNotCallList
 from app.repositories.indexes import ensure_indexes
 from app.repositories.job_queue import MongoJobQueue
 from app.repositories.jobs import MongoJobs
 from app.repositories.transactions import MongoTransactions
 from app.repositories.uploads import MongoUploads
 from app.services.accounts import AccountService
+from app.services.admission import Admission
 from app.services.batch_creation import BatchCreation
 from app.services.batches import BatchService
 from app.services.call_following import CallFollowing
@@ -117,13 +119,16 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
     defaults = CallDefaults(agent_id=settings.retell_agent_id, from_number=settings.retell_from_number)
     hold = ProviderHold(clock)
     settling = Settling(accounts, batches, queue, transactions, clock, tuning)
+    admission = Admission(queue, MongoDoNotCallList(database), clock)
     try:
         yield CallWork(
             queue=queue,
             control=control,
             claiming=Claiming(accounts, batches, jobs, queue, control, hold, clock),
-            dialing=Dialing(accounts, batches, queue, provider, settling, control, hold, clock, tuning, defaults),
-            verifying=Verifying(accounts, batches, queue, provider, settling, control, clock, tuning),
+            dialing=Dialing(
+                accounts, batches, queue, provider, settling, admission, control, hold, clock, tuning, defaults
+            ),
+            verifying=Verifying(accounts, batches, queue, provider, settling, admission, control, clock, tuning),
             following=CallFollowing(queue, provider, settling, control, clock, tuning),
             settling=settling,
             rescuing=Rescuing(accounts, batches, queue, control, clock),

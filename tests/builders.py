@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.domain.accounts import Account
+from app.domain.admission import Circumstances
 from app.domain.batches import Batch, BatchStatus, CallSettings
 from app.domain.calling_hours import CallingHours
 from app.domain.calls import CallReport, CallStatus
@@ -97,6 +98,12 @@ def make_job(**changes: Any) -> Job:
         "updated_at": NOW,
     }
     return Job.model_validate(values | changes)
+
+
+def make_circumstances(**changes: Any) -> Circumstances:
+    """Nothing known against anybody."""
+    values: dict[str, Any] = {"do_not_call": {}, "others": []}
+    return Circumstances.model_validate(values | changes)
 
 
 def make_attempt(number: int = 1, phone_index: int = 0, **changes: Any) -> Attempt:

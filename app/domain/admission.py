@@ -1,7 +1,8 @@
 """May this job be dialed at this instant? One pure function, a reason for every refusal.
 
-Whoever calls it treats any error as a refusal (design.md §1.2). What cannot be decided from documents alone, money
-and the slot's uniqueness, is decided by the database in the same breath: see services/dialing.py.
+Whoever calls it treats any error as a refusal (design.md §1.2), also one while loading the Circumstances. What cannot
+be decided from documents alone, money and the slot's uniqueness, is decided by the database in the same breath: see
+services/dialing.py.
 """
 
 from datetime import datetime
@@ -13,8 +14,10 @@ from pydantic import BaseModel, ConfigDict
 from app.domain.accounts import Account, AccountStatus
 from app.domain.batches import Batch, BatchStatus
 from app.domain.calling_hours import is_allowed, next_allowed_at
+from app.domain.do_not_call import DoNotCallMatch
 from app.domain.jobs import Job
 from app.domain.messages import Message
+from app.domain.persons import OtherJob
 from app.domain.retry_policy import next_phone
 
 
@@ -25,9 +28,28 @@ class RefusalKind(StrEnum):
     AT_LIMIT = "at_limit"
     MAX_ATTEMPTS = "max_attempts"
     NO_PHONE_LEFT = "no_phone_left"
+    ON_DO_NOT_CALL_LIST = "on_do_not_call_list"
+    PERSON_BUSY = "person_busy"
     OUTSIDE_HOURS = "outside_hours"
     NO_BALANCE = "no_balance"
     UNDECIDED = "undecided"
+
+
+_FOR_GOOD = frozenset({RefusalKind.MAX_ATTEMPTS, RefusalKind.NO_PHONE_LEFT, RefusalKind.ON_DO_NOT_CALL_LIST})
+
+
+class Circumstances(BaseModel):
+    """What must be known besides job, batch and account, as it was read just before deciding.
+
+    No field has a default: whoever decides must have looked.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    do_not_call: dict[str, DoNotCallMatch]
+    """What stands against the contact's numbers now."""
+    others: list[OtherJob]
+    """The account's other jobs for the same person that matter now (ports.JobQueue.others_of_person)."""
 
 
 class Refusal(BaseModel):
@@ -39,9 +61,17 @@ class Refusal(BaseModel):
     reason: Message
     until: datetime | None = None
 
+    @property
+    def is_for_good(self) -> bool:
+        """Whether the job is over: no time that passes lets it be dialed."""
+        return self.until is None and self.kind in _FOR_GOOD
 
-def refuse(job: Job, batch: Batch, account: Account, now: datetime) -> Refusal | None:
-    """The first reason not to dial `job` at `now`, or None if nothing speaks against it."""
+
+def refuse(job: Job, batch: Batch, account: Account, circumstances: Circumstances, now: datetime) -> Refusal | None:
+    """The first reason not to dial `job` at `now`, or None if nothing speaks against it.
+
+    A job that has an attempt already (its intent is stored, or it is being verified) is judged by that attempt's phone.
+    """
     if job.cancel_requested or batch.status is BatchStatus.CANCELLED:
         return _refusal(RefusalKind.CANCELLED, "cancelled_by_operator")
     if batch.status is not BatchStatus.RUNNING:
@@ -56,7 +86,45 @@ def refuse(job: Job, batch: Batch, account: Account, now: datetime) -> Refusal |
         return _refusal(RefusalKind.MAX_ATTEMPTS, "max_attempts_reached", attempts=job.attempts)
     if next_phone(job.contact.phones, job.retired_phones, job.next_phone_index) is None:
         return _refusal(RefusalKind.NO_PHONE_LEFT, "no_phone_left")
-    return _outside_hours(batch, now)
+    return (
+        _on_do_not_call_list(job, batch, circumstances, now)
+        or _outside_hours(batch, now)
+        or _person_busy(circumstances)
+    )
+
+
+def callable_phone(job: Job, circumstances: Circumstances) -> int | None:
+    """The index of the phone to dial: the next one that is neither retired nor on a do-not-call list."""
+    return next_phone(job.contact.phones, [*job.retired_phones, *circumstances.do_not_call], job.next_phone_index)
+
+
+def _on_do_not_call_list(job: Job, batch: Batch, circumstances: Circumstances, now: datetime) -> Refusal | None:
+    """Refused if every phone that could be dialed is on a list; until the first comes off, if one ever does."""
+    left = [phone for phone in job.contact.phones if phone not in job.retired_phones]
+    phones = left if job.attempt is None else [job.attempt.phone]
+    found = [circumstances.do_not_call.get(phone) for phone in phones]
+    listed = [match for match in found if match is not None]
+    if len(listed) < len(phones):
+        return None
+    expiries = [match.until for match in listed if match.until is not None]
+    if not expiries:
+        return _refusal(RefusalKind.ON_DO_NOT_CALL_LIST, "on_do_not_call_list")
+    hours = batch.call_settings.hours
+    until = next_allowed_at(max(min(expiries), now), hours) or min(expiries)
+    return Refusal(
+        kind=RefusalKind.ON_DO_NOT_CALL_LIST,
+        reason=Message(
+            code="on_do_not_call_list_until",
+            params={"until": _wall_clock(until, hours.timezone), "timezone": hours.timezone},
+        ),
+        until=until,
+    )
+
+
+def _person_busy(circumstances: Circumstances) -> Refusal | None:
+    if any(other.is_calling for other in circumstances.others):
+        return _refusal(RefusalKind.PERSON_BUSY, "person_in_another_call")
+    return None
 
 
 def _outside_hours(batch: Batch, now: datetime) -> Refusal | None:
@@ -66,14 +134,18 @@ def _outside_hours(batch: Batch, now: datetime) -> Refusal | None:
     until = next_allowed_at(now, hours)
     if until is None:
         return _refusal(RefusalKind.OUTSIDE_HOURS, "no_allowed_time")
-    local = until.astimezone(ZoneInfo(hours.timezone))
     return Refusal(
         kind=RefusalKind.OUTSIDE_HOURS,
         reason=Message(
-            code="outside_hours", params={"opens_at": f"{local:%Y-%m-%d %H:%M}", "timezone": hours.timezone}
+            code="outside_hours",
+            params={"opens_at": _wall_clock(until, hours.timezone), "timezone": hours.timezone},
         ),
         until=until,
     )
+
+
+def _wall_clock(at: datetime, timezone: str) -> str:
+    return f"{at.astimezone(ZoneInfo(timezone)):%Y-%m-%d %H:%M}"
 
 
 def _refusal(kind: RefusalKind, code: str, **params: object) -> Refusal:

@@ -1,5 +1,6 @@
 """A contact: somebody to call, with the numbers to try and what the script may say about them."""
 
+import re
 from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -7,6 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.domain.phone_numbers import E164_PATTERN
 
 MAX_PHONES = 20
+
+_ID_DIGITS = 5
+"""The fewest digits of a real national id or passport; "S/N" and "no tiene" are nobody's."""
+_NOT_OF_AN_ID = re.compile(r"[^0-9A-Z]")
 
 E164 = Annotated[str, Field(pattern=E164_PATTERN)]
 
@@ -32,3 +37,20 @@ class ContactRow(NamedTuple):
 
     row_number: int
     contact: Contact
+
+
+def person_keys(contact: Contact) -> list[str]:
+    """What `contact` is known by: `id:` and its national id, and each of its numbers.
+
+    Two contacts are the same person if they share one key. A phone that two people share makes them one, which
+    errs on the side of calling less.
+    """
+    national_id = _bare_id(contact.dni or "")
+    return [f"id:{national_id}", *contact.phones] if national_id else [*contact.phones]
+
+
+def _bare_id(text: str) -> str | None:
+    """`12.345.678-k` and `12345678K` are one id; None for what only fills the column."""
+    bare = _NOT_OF_AN_ID.sub("", text.upper()).lstrip("0")
+    digits = sum(char.isdigit() for char in bare)
+    return bare if digits >= _ID_DIGITS and len(set(bare)) > 1 else None

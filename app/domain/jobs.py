@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from app.domain.calls import CallReport
-from app.domain.contacts import Contact
+from app.domain.contacts import Contact, person_keys
 from app.domain.messages import Message
 from app.domain.money import Charge
 from app.domain.outcomes import Disposition, Outcome
@@ -66,6 +66,9 @@ IN_FLIGHT = frozenset(
     }
 )
 
+CALLING = IN_FLIGHT - {JobState.LEASED}
+"""From the stored intent until every effect of the call is written: its person is not called by another job."""
+
 MOVES: dict[JobState, frozenset[JobState]] = {
     JobState.PENDING: frozenset({JobState.LEASED, JobState.CANCELLED, JobState.FAILED}),
     # Back to pending: refused by admission, stopped gracefully, or rescued. Final: attempts or phones used up.
@@ -92,6 +95,8 @@ class WaitingFor(StrEnum):
     HOURS = "hours"
     BALANCE = "balance"
     PROVIDER = "provider"
+    PERSON = "person"
+    """The person is in another call, was called often enough for now, or asked for peace until a date."""
 
 
 class Attempt(BaseModel):
@@ -194,6 +199,12 @@ class Job(BaseModel):
     updated_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
+
+    @computed_field  # type: ignore[prop-decorator] # mypy knows no decorated properties; pydantic documents this
+    @property
+    def person_keys(self) -> list[str]:
+        """Stored with the job, to find all jobs of a person; computed, so that nobody who makes a job forgets it."""
+        return person_keys(self.contact)
 
     def max_attempts(self, allowed_by_batch: int) -> int:
         return allowed_by_batch + self.extra_attempts

@@ -15,9 +15,11 @@ from app.domain.batches import Batch, BatchStatus, Block, LogEntry
 from app.domain.calls import CallOrder, CallReport
 from app.domain.contact_import import ContactImport
 from app.domain.contacts import ContactRow
+from app.domain.do_not_call import DoNotCallEntry
 from app.domain.jobs import Attempt, AttemptRecord, Job, JobState, Settlement, WaitingFor
 from app.domain.messages import Message
 from app.domain.money import Charge, Plan
+from app.domain.persons import OtherJob
 from app.domain.retry_policy import NextStep
 from app.domain.transactions import Transaction, Usage
 
@@ -171,6 +173,10 @@ class JobQueue(Protocol):
 
     async def end_unsent(self, job: Job, state: JobState, reason: Message, now: datetime) -> Job | None: ...
     async def intend(self, job: Job, attempt: Attempt, *, lease: timedelta) -> Job | None: ...
+    async def others_of_person(self, job: Job, since: datetime | None) -> list[OtherJob]:
+        """Jobs of the same account and person that are in somebody's hands; given `since`, also those with calls since
+        then."""
+
     async def still_mine(self, job: Job) -> Job | None:
         """The job as it is now, if state and fence are what `job` shows."""
 
@@ -179,6 +185,11 @@ class JobQueue(Protocol):
     async def mark_uncertain(self, job: Job, now: datetime) -> Job | None: ...
     async def settle(self, job: Job, settlement: Settlement, report: CallReport | None) -> Job | None: ...
     async def finish(self, job: Job, step: NextStep, record: AttemptRecord, now: datetime) -> Job | None: ...
+
+
+class DoNotCallList(Protocol):
+    async def standing(self, account_id: str, phones: Sequence[str]) -> list[DoNotCallEntry]:
+        """The account's and everybody's entries for any of `phones`; expired ones may be among them."""
 
 
 class Uploads(Protocol):

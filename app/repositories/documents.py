@@ -12,7 +12,9 @@ from pydantic import BaseModel, ValidationError
 
 from app.domain.accounts import Account
 from app.domain.batches import Batch
+from app.domain.do_not_call import DoNotCallEntry
 from app.domain.jobs import Job
+from app.domain.persons import OtherJob
 from app.domain.transactions import Transaction
 from app.repositories.database import Document
 
@@ -23,7 +25,9 @@ M = TypeVar("M", bound=BaseModel)
 _ID_FIELD: dict[type[BaseModel], str] = {
     Account: "account_id",
     Batch: "batch_id",
+    DoNotCallEntry: "entry_id",
     Job: "job_id",
+    OtherJob: "job_id",
     Transaction: "transaction_id",
 }
 

@@ -52,9 +52,23 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="lease",
             partialFilterExpression={"lease_until": {"$exists": True}},
         ),
+        # The dial protocol: what else was tried with this person, over all batches of the account.
+        IndexModel([("account_id", ASCENDING), ("person_keys", ASCENDING)], name="person"),
         # GET /jobs?batch_id=, newest first.
         IndexModel([("batch_id", ASCENDING), ("_id", DESCENDING)], name="newest_of_batch"),
         # GET /jobs?account_id=, newest first.
+        IndexModel(
+            [("account_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)],
+            name="newest_of_account",
+        ),
+    ],
+    "do_not_call": [
+        # The dial protocol: which of a contact's numbers are on the account's list or everybody's (no `account_id`).
+        # Unique: a number stands on a list once, however often it is added.
+        IndexModel([("phone", ASCENDING), ("account_id", ASCENDING)], name="phone", unique=True),
+        # GET /do-not-call, newest first.
+        IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)], name="newest"),
+        # GET /do-not-call?account_id=, newest first.
         IndexModel(
             [("account_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)],
             name="newest_of_account",

@@ -27,9 +27,10 @@ from app.domain.jobs import (
     WaitingFor,
 )
 from app.domain.messages import Message
+from app.domain.persons import OtherJob
 from app.domain.retry_policy import NextStep
 from app.repositories.database import Database, Document, Repository, guarded
-from app.repositories.documents import optional, plain, readable, set_or_unset
+from app.repositories.documents import from_document, optional, plain, readable, set_or_unset
 from app.repositories.jobs import only_duplicates
 
 HISTORY_KEPT = 50
@@ -42,6 +43,8 @@ PUT_ASIDE = timedelta(minutes=10)
 
 _HELD = ("slot", "worker_id", "lease_until", "attempt_id")
 """The fields of a job that is in somebody's hands."""
+
+_OF_PERSON = {"state": True, "history": True}
 
 
 class MongoJobQueue(Repository):
@@ -227,6 +230,27 @@ class MongoJobQueue(Repository):
                 return_document=ReturnDocument.AFTER,
             ),
         )
+
+    @guarded
+    async def others_of_person(self, job: Job, since: datetime | None) -> list[OtherJob]:
+        """A job that is in somebody's hands holds a slot, so without `since` no more than the account's limit is read.
+
+        Both indexes hold keys that do not change between lease and settlement: a job that goes from state to state
+        meanwhile is not overlooked.
+        """
+        match: Document = {
+            "account_id": job.account_id,
+            "person_keys": {"$in": job.person_keys},
+            "_id": {"$ne": job.job_id},
+        }
+        held: Document = {"slot": {"$gte": 0}}
+        if since is None:
+            cursor = self._jobs.find({**match, **held}, _OF_PERSON, hint="slot")
+        else:
+            cursor = self._jobs.find(
+                {**match, "$or": [held, {"updated_at": {"$gte": since}}]}, _OF_PERSON, hint="person"
+            )
+        return [from_document(OtherJob, document) async for document in cursor]
 
     @guarded
     async def still_mine(self, job: Job) -> Job | None:

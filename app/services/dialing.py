@@ -1,18 +1,22 @@
 """From a leased job to a phone that rings, at most once: design.md §5 "Dial".
 
-    decide → reserve the money → store the intent → is the intent fresh? → POST → in call
+    decide → reserve the money → store the intent → decide once more → is the intent fresh? → POST → in call
 
 Any error in deciding means "do not call". Until the intent is stored nothing can ring; from then on only a sure "not
 placed" leads back to `pending`, everything else to `verifying`.
+
+The second decision is what keeps two jobs of one person apart (docs/adr/0009-one-person-one-call.md): whoever stores
+its intent later sees the other's. It also honours what changed meanwhile: hours, cancellation, the do-not-call list.
 """
 
+import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
 from app.domain.accounts import Account
-from app.domain.admission import Refusal, RefusalKind, refuse
+from app.domain.admission import Circumstances, Refusal, RefusalKind, callable_phone
 from app.domain.batches import CALL_SECONDS, Batch
 from app.domain.calling_hours import is_allowed
 from app.domain.calls import CallOrder
@@ -29,8 +33,8 @@ from app.domain.provider_errors import (
     ProviderUnreachable,
     Throttled,
 )
-from app.domain.retry_policy import next_phone
 from app.domain.variables import call_variables, contact_variables
+from app.services.admission import Admission
 from app.services.batch_events import blocked
 from app.services.call_tuning import CallTuning
 from app.services.persisting import persist
@@ -43,7 +47,8 @@ NUMBER_REJECTED = Outcome(disposition=Disposition.INVALID_NUMBER, effect=Effect.
 DO_NOT_CALL = Outcome(disposition=Disposition.OPTED_OUT, effect=Effect.RETIRE_PHONE, counted=False)
 CONFIGURATION_REJECTED = Outcome(disposition=Disposition.STOPPED_BY_PROVIDER, effect=Effect.STOP_BATCH, counted=False)
 
-UNDECIDED_PAUSE = timedelta(minutes=1)
+PERSON_PAUSE_SECONDS = (15, 60)
+"""Drawn between these, so that two jobs of one person that turned each other away do not meet again."""
 NO_BALANCE = Refusal(kind=RefusalKind.NO_BALANCE, reason=Message(code="no_balance"))
 
 
@@ -63,6 +68,7 @@ class Dialing:
         queue: JobQueue,
         provider: CallProvider,
         settling: Settling,
+        admission: Admission,
         control: WorkerControl,
         hold: ProviderHold,
         time: Time,
@@ -74,6 +80,7 @@ class Dialing:
         self._queue = queue
         self._provider = provider
         self._settling = settling
+        self._admission = admission
         self._control = control
         self._hold = hold
         self._time = time
@@ -89,27 +96,32 @@ class Dialing:
         if batch is None or account is None:
             raise LookupError(f"job {job.job_id} has no batch or no account")
         _say_taken(job, batch, self._time.now())
-        decision = self._decide(job, batch, account)
+        decision = await self._decide(job, batch, account)
         if isinstance(decision, Refusal):
             await self._turn_away(job, batch, decision)
             return None
         if not await self._accounts.reserve(job.account_id, decision.attempt_id, decision.reserved):
             await self._turn_away(job, batch, NO_BALANCE)
             return None
-        return await self._send(job, batch, decision)
+        return await self._send(job, batch, account, decision)
 
-    async def _send(self, job: Job, batch: Batch, attempt: Attempt) -> Job | None:
+    async def _send(self, job: Job, batch: Batch, account: Account, attempt: Attempt) -> Job | None:
         """Store the intent and ask Retell, once."""
         asked_at = self._time.monotonic()
         dialing = await self._queue.intend(job, attempt, lease=self._control.lease)
         if dialing is None:
             await self._accounts.release(job.account_id, attempt.attempt_id)
             return None
+        judged = await self._admission.judge(dialing, batch, account)
+        # Asked last, for the questions before it take time.
         stale = self._time.monotonic() - asked_at > self._tuning.intent_freshness.total_seconds()
-        closed = not is_allowed(self._time.now(), batch.call_settings.hours)
-        if stale or closed or dialing.cancel_requested or not self._control.may_dial():
-            log.warning("intent_withdrawn", stale=stale, hours_closed=closed, cancelled=dialing.cancel_requested)
-            await self._withdraw(dialing, attempt, WaitingFor.HOURS if closed else WaitingFor.PROVIDER, None)
+        if isinstance(judged, Refusal):
+            log.warning("intent_withdrawn", kind=judged.kind.value, reason=judged.reason.code)
+            await self._withdraw(dialing, attempt, _waiting(job, judged), judged.reason, self._due_at(judged))
+            return None
+        if stale or not self._control.may_dial():
+            log.warning("intent_withdrawn", stale=stale)
+            await self._withdraw(dialing, attempt, WaitingFor.PROVIDER, None)
             return None
         log.info(
             "call_placing",
@@ -147,20 +159,20 @@ class Dialing:
             return await persist(self._control, lambda: self._queue.mark_in_call(job, report, self._time.now()))
         return await persist(self._control, lambda: self._settling.decide(job, outcome, None, detail))
 
-    def _decide(self, job: Job, batch: Batch, account: Account) -> Attempt | Refusal:
+    async def _decide(self, job: Job, batch: Batch, account: Account) -> Attempt | Refusal:
+        judged = await self._admission.judge(job, batch, account)
+        if isinstance(judged, Refusal):
+            return judged
         try:
-            return refuse(job, batch, account, self._time.now()) or self._attempt(job, batch, account) or NO_BALANCE
-        except Exception as error:
-            # Whatever went wrong, an undecided call is not placed (design.md §1.2).
-            log.exception("admission_failed")
-            reason = Message(code="admission_failed", params={"error": type(error).__name__})
-            return Refusal(kind=RefusalKind.UNDECIDED, reason=reason, until=self._time.now() + UNDECIDED_PAUSE)
+            return self._attempt(job, batch, account, judged) or NO_BALANCE
+        except Exception as error:  # noqa: BLE001 - logged there, and a refusal like any other
+            return self._admission.undecided(error)
 
-    def _attempt(self, job: Job, batch: Batch, account: Account) -> Attempt | None:
+    def _attempt(self, job: Job, batch: Batch, account: Account, circumstances: Circumstances) -> Attempt | None:
         """The attempt to make, with the exact request; None if the money covers no call at all."""
         settings = batch.call_settings
         seconds = affordable_seconds(account.funds.free, settings.max_call_duration, account.plan_type, account.pricing)
-        phone_index = next_phone(job.contact.phones, job.retired_phones, job.next_phone_index)
+        phone_index = callable_phone(job, circumstances)
         if seconds < CALL_SECONDS[0] or phone_index is None or job.attempt_id is None:
             return None
         phone = job.contact.phones[phone_index]
@@ -212,7 +224,7 @@ class Dialing:
         now = self._time.now()
         if refusal.kind is RefusalKind.CANCELLED:
             await self._end(job, JobState.CANCELLED, refusal.reason)
-        elif refusal.kind in {RefusalKind.MAX_ATTEMPTS, RefusalKind.NO_PHONE_LEFT}:
+        elif refusal.is_for_good:
             await self._end(job, JobState.FAILED, refusal.reason)
         elif refusal.kind is RefusalKind.NO_BALANCE:
             # The contact keeps its turn: it is due as soon as there is money.
@@ -220,8 +232,13 @@ class Dialing:
             until = now + self._tuning.balance_recheck
             await self._batches.sleep(batch, until, blocked(batch, refusal.reason, now, until))
         else:
-            waiting_for = WaitingFor.HOURS if refusal.kind is RefusalKind.OUTSIDE_HOURS else _waiting(job)
-            await self._put_back(job, waiting_for, refusal.reason, refusal.until)
+            await self._put_back(job, _waiting(job, refusal), refusal.reason, self._due_at(refusal))
+
+    def _due_at(self, refusal: Refusal) -> datetime | None:
+        """When to ask again; None keeps the job's turn."""
+        if refusal.kind is RefusalKind.PERSON_BUSY:
+            return self._time.now() + timedelta(seconds=random.uniform(*PERSON_PAUSE_SECONDS))  # noqa: S311 - jitter, not a secret
+        return refusal.until
 
     async def _end(self, job: Job, state: JobState, reason: Message) -> None:
         await self._queue.end_unsent(job, state, reason, self._time.now())
@@ -234,20 +251,27 @@ class Dialing:
         await self._queue.release(job, now, waiting_for=waiting_for, reason=reason, due_at=due_at)
         await self._batches.wake(job.batch_id, due_at or now)
 
-    async def _withdraw(self, job: Job, attempt: Attempt, waiting_for: WaitingFor, reason: Message | None) -> None:
+    async def _withdraw(
+        self,
+        job: Job,
+        attempt: Attempt,
+        waiting_for: WaitingFor,
+        reason: Message | None,
+        due_at: datetime | None = None,
+    ) -> None:
         """Back to pending from `dialing`: only the living holder may, and only knowing that nothing was placed.
 
         The job goes first: as long as an attempt may still be made, its reservation must stand.
         """
         released = await persist(
             self._control,
-            lambda: self._queue.release(job, self._time.now(), waiting_for=waiting_for, reason=reason, due_at=None),
+            lambda: self._queue.release(job, self._time.now(), waiting_for=waiting_for, reason=reason, due_at=due_at),
         )
         if released is None:
             # Somebody adopted the job meanwhile: the attempt, and the money for it, are theirs.
             return
         await self._accounts.release(job.account_id, attempt.attempt_id)
-        await self._batches.wake(job.batch_id, self._time.now())
+        await self._batches.wake(job.batch_id, due_at or self._time.now())
 
 
 def rejection_of(error: NumberRejected) -> Outcome:
@@ -255,9 +279,17 @@ def rejection_of(error: NumberRejected) -> Outcome:
     return DO_NOT_CALL if error.do_not_call else NUMBER_REJECTED
 
 
-def _waiting(job: Job) -> WaitingFor:
-    """What a job waits for that was not kept back by anything of its own."""
-    return WaitingFor.RETRY if job.attempts else WaitingFor.NEW
+_WAITS = {
+    RefusalKind.OUTSIDE_HOURS: WaitingFor.HOURS,
+    RefusalKind.ON_DO_NOT_CALL_LIST: WaitingFor.PERSON,
+    RefusalKind.PERSON_BUSY: WaitingFor.PERSON,
+}
+
+
+def _waiting(job: Job, refusal: Refusal | None = None) -> WaitingFor:
+    """What a job waits for; not kept back by anything of its own, it is what it was."""
+    usual = WaitingFor.RETRY if job.attempts else WaitingFor.NEW
+    return usual if refusal is None else _WAITS.get(refusal.kind, usual)
 
 
 def _say_taken(job: Job, batch: Batch, now: datetime) -> None:

@@ -27,7 +27,7 @@ class ShownStatus(StrEnum):
 
 _WAITS = {
     ShownStatus.PENDING: (WaitingFor.NEW,),
-    ShownStatus.SCHEDULED: (WaitingFor.RETRY, WaitingFor.HOURS, WaitingFor.PROVIDER),
+    ShownStatus.SCHEDULED: (WaitingFor.RETRY, WaitingFor.HOURS, WaitingFor.PROVIDER, WaitingFor.PERSON),
     ShownStatus.SUSPENDED: (WaitingFor.BALANCE,),
 }
 

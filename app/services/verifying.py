@@ -8,13 +8,14 @@ dials.
 
 import structlog
 
-from app.domain.admission import refuse
+from app.domain.admission import Refusal
 from app.domain.calls import CallReport
 from app.domain.jobs import Attempt, Job
 from app.domain.messages import Message
 from app.domain.ports import Accounts, Batches, CallProvider, JobQueue, Time
 from app.domain.provider_errors import ConfigurationRejected, NumberRejected, ProviderError
 from app.domain.retry_policy import backoff
+from app.services.admission import Admission
 from app.services.batch_events import pause_by_system
 from app.services.call_tuning import CallTuning
 from app.services.dialing import rejection_of
@@ -33,6 +34,7 @@ class Verifying:
         queue: JobQueue,
         provider: CallProvider,
         settling: Settling,
+        admission: Admission,
         control: WorkerControl,
         time: Time,
         tuning: CallTuning,
@@ -42,6 +44,7 @@ class Verifying:
         self._queue = queue
         self._provider = provider
         self._settling = settling
+        self._admission = admission
         self._control = control
         self._time = time
         self._tuning = tuning
@@ -80,10 +83,10 @@ class Verifying:
     async def _may_send(self, job: Job, attempt: Attempt) -> bool:
         """Whether the call, if it was never placed, may be placed by sending the request again."""
         batch, account = await self._batches.get(job.batch_id), await self._accounts.get(job.account_id)
-        now = self._time.now()
-        if batch is None or account is None or now - attempt.intent_at > self._tuning.resend_window:
+        if batch is None or account is None or self._time.now() - attempt.intent_at > self._tuning.resend_window:
             return False
-        return self._control.may_dial() and refuse(job, batch, account, now) is None
+        judged = await self._admission.judge(job, batch, account)
+        return self._control.may_dial() and not isinstance(judged, Refusal)
 
     async def _ask(self, job: Job, attempt: Attempt, *, may_send: bool) -> CallReport | None:
         """The call, or None if this try told nothing. Raises NumberRejected."""

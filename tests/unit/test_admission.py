@@ -10,12 +10,26 @@ import pytest
 from app.domain.accounts import AccountStatus, Features
 from app.domain.admission import Refusal, RefusalKind, refuse
 from app.domain.batches import BatchStatus
+from app.domain.do_not_call import DoNotCallMatch, DoNotCallScope
 from app.domain.jobs import JobState
-from tests.builders import NOW, OFFICE, make_account, make_batch, make_contact, make_job, make_settings, phone
+from app.domain.persons import OtherJob
+from tests.builders import (
+    NOW,
+    OFFICE,
+    make_account,
+    make_batch,
+    make_circumstances,
+    make_contact,
+    make_job,
+    make_settings,
+    phone,
+)
 
 SUNDAY = datetime(2026, 6, 7, 16, 0, tzinfo=UTC)
 MONDAY_NINE = datetime(2026, 6, 8, 13, 0, tzinfo=UTC)
 LIMIT = 5
+FOR_GOOD = DoNotCallMatch(until=None, scope=DoNotCallScope.GLOBAL)
+IN_CALL = OtherJob(job_id="job-2", state=JobState.IN_CALL)
 
 
 def ask(
@@ -24,6 +38,7 @@ def ask(
     job: dict[str, Any] | None = None,
     batch: dict[str, Any] | None = None,
     account: dict[str, Any] | None = None,
+    circumstances: dict[str, Any] | None = None,
 ) -> Refusal | None:
     """Ask for a job that may be dialed, but for the changes."""
     settings = make_settings(hours=OFFICE, max_attempts=3)
@@ -31,6 +46,7 @@ def ask(
         make_job(**{"state": JobState.LEASED, "slot": 0, "contact": make_contact(2), **(job or {})}),
         make_batch(**{"call_settings": settings, **(batch or {})}),
         make_account(**{"features": Features(max_concurrent_calls=LIMIT), **(account or {})}),
+        make_circumstances(**(circumstances or {})),
         now,
     )
 
@@ -50,6 +66,12 @@ OBSTACLES: list[tuple[RefusalKind, str, dict[str, Any]]] = [
     (RefusalKind.MAX_ATTEMPTS, "max_attempts_reached", {"job": {"attempts": 4, "extra_attempts": 1}}),
     (RefusalKind.NO_PHONE_LEFT, "no_phone_left", {"job": {"retired_phones": [phone(1), phone(2)]}}),
     (RefusalKind.OUTSIDE_HOURS, "outside_hours", {"now": SUNDAY}),
+    (
+        RefusalKind.ON_DO_NOT_CALL_LIST,
+        "on_do_not_call_list",
+        {"circumstances": {"do_not_call": {phone(1): FOR_GOOD, phone(2): FOR_GOOD}}},
+    ),
+    (RefusalKind.PERSON_BUSY, "person_in_another_call", {"circumstances": {"others": [IN_CALL]}}),
 ]
 
 
@@ -71,6 +93,9 @@ def test_each_obstacle_is_refused_with_its_reason(kind: RefusalKind, code: str, 
         {"job": {"retired_phones": [phone(1)]}},
         {"job": {"next_phone_index": 7}},
         {"now": MONDAY_NINE},
+        {"circumstances": {"do_not_call": {phone(1): FOR_GOOD}}},
+        {"circumstances": {"others": [OtherJob(job_id="job-2", state=JobState.LEASED)]}},
+        {"circumstances": {"others": [OtherJob(job_id="job-2", state=JobState.PENDING)]}},
     ],
 )
 def test_nothing_speaks_against_it(harmless: dict[str, Any]) -> None:
@@ -92,6 +117,8 @@ def combinations() -> Iterator[dict[str, Any]]:
         [{}, {"job": {"attempts": 3}}],
         [{}, {"job": {"retired_phones": [phone(1), phone(2)]}}],
         [{}, {"now": SUNDAY}],
+        [{}, {"circumstances": {"do_not_call": {phone(1): FOR_GOOD, phone(2): FOR_GOOD}}}],
+        [{}, {"circumstances": {"others": [IN_CALL]}}],
     ]
     for chosen in product(*choices):
         together: dict[str, Any] = {}
@@ -104,7 +131,7 @@ def combinations() -> Iterator[dict[str, Any]]:
 
 def test_no_obstacle_lifts_another() -> None:
     found = [ask(**obstacles) for obstacles in combinations()]
-    assert len(found) == 2**7 - 1
+    assert len(found) == 2**9 - 1
     assert None not in found
 
 

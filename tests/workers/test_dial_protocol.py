@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from app.domain.accounts import AccountStatus
+from app.domain.admission import Refusal, refuse
 from app.domain.batches import Batch, BatchStatus
-from app.domain.jobs import JobState, WaitingFor
+from app.domain.jobs import Job, JobState, WaitingFor
 from app.repositories.job_queue import MongoJobQueue
 from tests.workers.conftest import (
     Campaigns,
@@ -281,8 +283,11 @@ async def test_a_window_that_closes_after_the_decision_withdraws_the_intent(
     batch, job = await leased(campaigns, worker)
     settings = batch.call_settings.model_copy(update={"hours": closed_hours(campaigns)})
     await campaigns.container.batches.change(batch.batch_id, {"call_settings": settings}, is_active=None, user="test")
-    # The decision was made a moment ago, when the hours were open.
-    monkeypatch.setattr("app.services.dialing.refuse", lambda *_: None)
+
+    def decided_before_they_closed(job: Job, *facts: Any) -> Refusal | None:
+        return refuse(job, *facts) if job.state is JobState.DIALING else None
+
+    monkeypatch.setattr("app.services.admission.refuse", decided_before_they_closed)
 
     await worker.work.process(job)
 
@@ -335,7 +340,7 @@ async def test_a_decision_that_fails_is_a_refusal_with_its_reason(
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("app.services.dialing.refuse", broken)
+    monkeypatch.setattr("app.services.admission.refuse", broken)
     await worker.work.process(job)
 
     stored = await campaigns.job(batch)

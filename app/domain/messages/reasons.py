@@ -32,6 +32,14 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "El batch está en estado «{status}»",
         "en": "The batch is «{status}»",
     },
+    "person_in_another_call": {
+        "es": "La misma persona está en otra llamada de la cuenta; se espera a que termine",
+        "en": "The same person is in another call of the account; it waits for that to end",
+    },
+    "on_do_not_call_list_until": {
+        "es": "Sus teléfonos están en la lista de no llamar; se llamará desde {until} ({timezone})",
+        "en": "Its numbers are on the do-not-call list; called from {until} ({timezone}) on",
+    },
     "provider_waited_for": {
         "es": "El proveedor de llamadas no está disponible: {detail}",
         "en": "The call provider is not available: {detail}",
@@ -48,6 +56,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
     "no_phone_left": {
         "es": "No queda ningún teléfono válido del contacto",
         "en": "No valid phone number of the contact is left",
+    },
+    "on_do_not_call_list": {
+        "es": "Sus teléfonos están en la lista de no llamar",
+        "en": "Its numbers are on the do-not-call list",
     },
     "no_allowed_time": {
         "es": "El horario permitido no incluye ningún momento futuro",

@@ -1,0 +1,45 @@
+"""Asking whether a job may be dialed now: the facts are read, the domain decides, and any error is a refusal."""
+
+from datetime import timedelta
+
+import structlog
+
+from app.domain.accounts import Account
+from app.domain.admission import Circumstances, Refusal, RefusalKind, refuse
+from app.domain.batches import Batch
+from app.domain.do_not_call import matches
+from app.domain.jobs import Job
+from app.domain.messages import Message
+from app.domain.ports import DoNotCallList, JobQueue, Time
+
+log = structlog.get_logger("worker")
+
+UNDECIDED_PAUSE = timedelta(minutes=1)
+
+
+class Admission:
+    def __init__(self, queue: JobQueue, do_not_call: DoNotCallList, time: Time) -> None:
+        self._queue = queue
+        self._do_not_call = do_not_call
+        self._time = time
+
+    async def judge(self, job: Job, batch: Batch, account: Account) -> Circumstances | Refusal:
+        """The circumstances under which `job` may be dialed now, or why it may not."""
+        try:
+            circumstances = await self._circumstances(job, account)
+            return refuse(job, batch, account, circumstances, self._time.now()) or circumstances
+        except Exception as error:  # noqa: BLE001 - logged, and a refusal like any other
+            return self.undecided(error)
+
+    def undecided(self, error: Exception) -> Refusal:
+        """Whatever went wrong, an undecided call is not placed (design.md §1.2)."""
+        log.error("admission_failed", exc_info=error)
+        reason = Message(code="admission_failed", params={"error": type(error).__name__})
+        return Refusal(kind=RefusalKind.UNDECIDED, reason=reason, until=self._time.now() + UNDECIDED_PAUSE)
+
+    async def _circumstances(self, job: Job, account: Account) -> Circumstances:
+        entries = await self._do_not_call.standing(account.account_id, job.contact.phones)
+        return Circumstances(
+            do_not_call=matches(entries, self._time.now()),
+            others=await self._queue.others_of_person(job, since=None),
+        )
