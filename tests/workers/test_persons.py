@@ -27,6 +27,7 @@ async def claim_one_each(workers: tuple[Worker, Worker], campaigns: Campaigns, b
     queue = workers[0].work._queue
     for slot, (worker, batch) in enumerate(zip(workers, batches, strict=True)):
         now = campaigns.container.clock.now()
+        worker.control.renewed_at = campaigns.container.clock.monotonic()  # no runner beats its heart here
         (job,) = await queue.claim(
             batch.batch_id, [slot], worker_id=worker.control.worker_id, lease=worker.control.lease, now=now
         )
