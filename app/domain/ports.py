@@ -21,6 +21,7 @@ from app.domain.messages import Message
 from app.domain.money import Charge, Plan
 from app.domain.persons import OtherJob
 from app.domain.retry_policy import NextStep
+from app.domain.timeline import TimelineEvent
 from app.domain.transactions import Transaction, Usage
 
 
@@ -121,6 +122,9 @@ class Jobs(Protocol):
     async def delete_of_batch(self, batch_id: str) -> None: ...
     async def get(self, job_id: str) -> Job | None: ...
 
+    async def timeline(self, job_id: str) -> tuple[Job, list[TimelineEvent]] | None:
+        """The job and what is stored of its events, oldest first: of one instant."""
+
     async def page(
         self,
         *,
@@ -135,12 +139,12 @@ class Jobs(Protocol):
     async def counts(self, batch_ids: Sequence[str]) -> dict[str, dict[JobState, int]]:
         """How many jobs of each batch are in each state; what is 0 is left out."""
 
-    async def cancel_pending(self, batch_id: str, reason: Message, now: datetime) -> int: ...
+    async def cancel_pending(self, batch_id: str, reason: Message, now: datetime, *, by: str) -> int: ...
 
-    async def cancel(self, job_id: str, reason: Message, now: datetime) -> Job | None:
+    async def cancel(self, job_id: str, reason: Message, now: datetime, *, by: str) -> Job | None:
         """Pending → cancelled; in flight: asked not to be tried again; None if it is final."""
 
-    async def reopen(self, job: Job, now: datetime, *, extra_attempts: int) -> Job | None: ...
+    async def reopen(self, job: Job, now: datetime, *, extra_attempts: int, by: str) -> Job | None: ...
 
 
 class JobQueue(Protocol):

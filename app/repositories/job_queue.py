@@ -29,9 +29,11 @@ from app.domain.jobs import (
 from app.domain.messages import Message
 from app.domain.persons import OtherJob
 from app.domain.retry_policy import NextStep
+from app.domain.timeline import SYSTEM, JobEvent
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import from_document, optional, plain, readable, set_or_unset
 from app.repositories.jobs import only_duplicates
+from app.repositories.timelines import WITHOUT_TIMELINE, appended, pushed
 
 HISTORY_KEPT = 50
 """Attempts kept on a job; max_attempts is far less, and uncounted ends are bounded too."""
@@ -86,7 +88,8 @@ class MongoJobQueue(Repository):
             # A duplicate key is a slot that another worker was quicker to take: that job stays pending.
             if not only_duplicates(error):
                 raise
-        cursor = self._jobs.find({"_id": {"$in": ids}, "state": JobState.LEASED.value, "worker_id": worker_id})
+        mine = {"_id": {"$in": ids}, "state": JobState.LEASED.value, "worker_id": worker_id}
+        cursor = self._jobs.find(mine, WITHOUT_TIMELINE)
         jobs = [readable(Job, document) async for document in cursor]
         return [job for job in jobs if job is not None and job.attempt_id == attempts[job.job_id]]
 
@@ -132,7 +135,8 @@ class MongoJobQueue(Repository):
     async def hand_over(self, worker_id: str) -> int:
         """End every lease of this worker now, so that another adopts the jobs at once."""
         result = await self._jobs.update_many(
-            {"worker_id": worker_id, "lease_until": {"$exists": True}}, [{"$set": {"lease_until": "$$NOW"}}]
+            {"worker_id": worker_id, "lease_until": {"$exists": True}},
+            [{"$set": {"lease_until": "$$NOW", "timeline": appended(JobEvent.HANDED_OVER, "$state", worker_id)}}],
         )
         return result.modified_count
 
@@ -143,7 +147,8 @@ class MongoJobQueue(Repository):
             {
                 "lease_until": {"$exists": True, "$lte": now + CLOCK_MARGIN},
                 "$expr": {"$lte": ["$lease_until", "$$NOW"]},
-            }
+            },
+            WITHOUT_TIMELINE,
         )
         cursor = cursor.sort("lease_until", ASCENDING).limit(limit)
         found = [(document["_id"], readable(Job, document)) async for document in cursor]
@@ -177,9 +182,17 @@ class MongoJobQueue(Repository):
                             "fence": {"$add": ["$fence", 1]},
                             "lease_until": _from_now(lease),
                             "updated_at": "$$NOW",
+                            "timeline": appended(
+                                JobEvent.ADOPTED,
+                                state,
+                                worker_id,
+                                fence={"$add": ["$fence", 1]},
+                                left_by="$worker_id",
+                            ),
                         }
                     }
                 ],
+                projection=WITHOUT_TIMELINE,
                 return_document=ReturnDocument.AFTER,
             ),
         )
@@ -200,13 +213,19 @@ class MongoJobQueue(Repository):
         changes: dict[str, Any] = {"waiting_for": waiting_for, "reason": reason, "attempt": None}
         if due_at is not None:
             changes["due_at"] = due_at
-        return await self._move(job, JobState.PENDING, now, {**changes, **dict.fromkeys(_HELD)})
+        if job.state is JobState.DIALING:
+            event = JobEvent.WITHDRAWN
+        else:
+            event = JobEvent.PUT_BACK if reason is None else JobEvent.REFUSED
+        told = pushed(event, JobState.PENDING, now, _holder(job), reason=reason, waiting_for=waiting_for, due_at=due_at)
+        return await self._move(job, JobState.PENDING, now, {**changes, **dict.fromkeys(_HELD)}, told)
 
     @guarded
     async def end_unsent(self, job: Job, state: JobState, reason: Message, now: datetime) -> Job | None:
         """Leased → final: there is nothing to dial."""
         changes = {"reason": reason, "waiting_for": None, "attempt": None, "finished_at": now}
-        return await self._move(job, state, now, {**changes, **dict.fromkeys(_HELD)})
+        told = pushed(JobEvent(state.value), state, now, _holder(job), reason=reason)
+        return await self._move(job, state, now, {**changes, **dict.fromkeys(_HELD)}, told)
 
     @guarded
     async def intend(self, job: Job, attempt: Attempt, *, lease: timedelta) -> Job | None:
@@ -223,10 +242,18 @@ class MongoJobQueue(Repository):
                             "attempt": {"$literal": plain(attempt)},
                             "lease_until": _from_now(lease),
                             "updated_at": "$$NOW",
+                            "timeline": appended(
+                                JobEvent.INTENT_STORED,
+                                JobState.DIALING,
+                                _holder(job),
+                                attempt=attempt.number,
+                                phone_index=attempt.phone_index,
+                            ),
                         }
                     },
                     {"$unset": ["reason", "report"]},
                 ],
+                projection=WITHOUT_TIMELINE,
                 return_document=ReturnDocument.AFTER,
             ),
         )
@@ -254,13 +281,13 @@ class MongoJobQueue(Repository):
 
     @guarded
     async def still_mine(self, job: Job) -> Job | None:
-        return optional(
-            Job, await self._jobs.find_one({"_id": job.job_id, "state": job.state.value, "fence": job.fence})
-        )
+        match = {"_id": job.job_id, "state": job.state.value, "fence": job.fence}
+        return optional(Job, await self._jobs.find_one(match, WITHOUT_TIMELINE))
 
     @guarded
     async def mark_verifying(self, job: Job, now: datetime) -> Job | None:
-        return await self._move(job, JobState.VERIFYING, now, {})
+        told = pushed(JobEvent.VERIFYING, JobState.VERIFYING, now, _holder(job))
+        return await self._move(job, JobState.VERIFYING, now, {}, told)
 
     @guarded
     async def mark_in_call(self, job: Job, report: CallReport, now: datetime) -> Job | None:
@@ -271,12 +298,16 @@ class MongoJobQueue(Repository):
             "report": report,
             "attempts": job.attempt.number,
         }
-        return await self._move(job, JobState.IN_CALL, now, changes)
+        event = JobEvent.IN_CALL if job.state is JobState.DIALING else JobEvent.FOUND
+        told = pushed(event, JobState.IN_CALL, now, _holder(job), call_id=report.call_id)
+        return await self._move(job, JobState.IN_CALL, now, changes, told)
 
     @guarded
     async def mark_uncertain(self, job: Job, now: datetime) -> Job | None:
         assert job.attempt is not None  # noqa: S101 - as above
-        return await self._move(job, JobState.UNCERTAIN, now, {"attempt.placed_by": job.attempt.placed_by or now})
+        changes = {"attempt.placed_by": job.attempt.placed_by or now}
+        told = pushed(JobEvent.UNCERTAIN, JobState.UNCERTAIN, now, _holder(job), call_id=job.attempt.call_id)
+        return await self._move(job, JobState.UNCERTAIN, now, changes, told)
 
     @guarded
     async def settle(self, job: Job, settlement: Settlement, report: CallReport | None) -> Job | None:
@@ -284,7 +315,15 @@ class MongoJobQueue(Repository):
         changes: dict[str, Any] = {"settlement": settlement, "disposition": settlement.outcome.disposition}
         if report is not None:
             changes["report"] = report
-        return await self._move(job, JobState.SETTLING, settlement.decided_at, changes)
+        told = pushed(
+            JobEvent.SETTLING,
+            JobState.SETTLING,
+            settlement.decided_at,
+            _holder(job),
+            disposition=settlement.outcome.disposition,
+            cost=settlement.charge.cost,
+        )
+        return await self._move(job, JobState.SETTLING, settlement.decided_at, changes, told)
 
     @guarded
     async def finish(self, job: Job, step: NextStep, record: AttemptRecord, now: datetime) -> Job | None:
@@ -305,22 +344,32 @@ class MongoJobQueue(Repository):
             changes["due_at"] = step.due_at
         if step.state.is_final:
             changes["finished_at"] = now
+        told = pushed(
+            JobEvent(step.state.value) if step.state.is_final else JobEvent.RETRY_SCHEDULED,
+            step.state,
+            now,
+            _holder(job),
+            reason=step.reason,
+            waiting_for=step.waiting_for,
+            due_at=step.due_at,
+        )
         history = {"history": {"$each": [plain(record)], "$slice": -HISTORY_KEPT}}
-        return await self._move(job, step.state, now, changes, push=history)
+        return await self._move(job, step.state, now, changes, told | history)
 
-    async def _move(
-        self, job: Job, to: JobState, now: datetime, changes: dict[str, Any], push: Document | None = None
-    ) -> Job | None:
-        """The one door between states. None: the job is no longer in the state and at the fence that `job` shows."""
+    async def _move(self, job: Job, to: JobState, now: datetime, changes: dict[str, Any], push: Document) -> Job | None:
+        """The one door between states; `push` is its event in the timeline, and more.
+
+        None: the job is no longer in the state and at the fence that `job` shows.
+        """
         _check_move(job, to)
         update = set_or_unset({"state": to, "updated_at": now, **changes})
-        if push:
-            update["$push"] = push
+        update["$push"] = push
         return optional(
             Job,
             await self._jobs.find_one_and_update(
                 {"_id": job.job_id, "state": job.state.value, "fence": job.fence},
                 update,
+                projection=WITHOUT_TIMELINE,
                 return_document=ReturnDocument.AFTER,
             ),
         )
@@ -329,6 +378,10 @@ class MongoJobQueue(Repository):
 def _check_move(job: Job, to: JobState) -> None:
     if to not in MOVES[job.state]:
         raise ValueError(f"a job cannot go from {job.state.value} to {to.value}")
+
+
+def _holder(job: Job) -> str:
+    return job.worker_id or SYSTEM
 
 
 def _leased(slot: int, attempt_id: str, worker_id: str, lease: timedelta) -> list[Document]:
@@ -343,6 +396,7 @@ def _leased(slot: int, attempt_id: str, worker_id: str, lease: timedelta) -> lis
                 "lease_until": _from_now(lease),
                 "started_at": {"$ifNull": ["$started_at", "$$NOW"]},
                 "updated_at": "$$NOW",
+                "timeline": appended(JobEvent.CLAIMED, JobState.LEASED, worker_id, fence={"$add": ["$fence", 1]}),
             }
         }
     ]

@@ -11,8 +11,10 @@ from pymongo.errors import BulkWriteError
 
 from app.domain.jobs import IN_FLIGHT, OPERATOR_PRIORITY, Job, JobState, WaitingFor
 from app.domain.messages import Message
+from app.domain.timeline import JobEvent, TimelineEvent
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import from_document, optional, plain, to_document
+from app.repositories.timelines import WITHOUT_TIMELINE, appended, pushed
 
 DUPLICATE_KEY = 11000
 
@@ -36,7 +38,15 @@ class MongoJobs(Repository):
 
     @guarded
     async def get(self, job_id: str) -> Job | None:
-        return optional(Job, await self._jobs.find_one({"_id": job_id}))
+        return optional(Job, await self._jobs.find_one({"_id": job_id}, WITHOUT_TIMELINE))
+
+    @guarded
+    async def timeline(self, job_id: str) -> tuple[Job, list[TimelineEvent]] | None:
+        document = await self._jobs.find_one({"_id": job_id})
+        if document is None:
+            return None
+        events = [TimelineEvent.model_validate(event) for event in document.pop("timeline", [])]
+        return from_document(Job, document), events
 
     @guarded
     async def page(
@@ -60,7 +70,7 @@ class MongoJobs(Repository):
             match["waiting_for"] = {"$in": [reason.value for reason in waiting_for]}
         # A batch's jobs are numbered in its contacts' order, so `_id` alone sorts them.
         order = [("_id", DESCENDING)] if batch_id else [("created_at", DESCENDING), ("_id", DESCENDING)]
-        cursor = self._jobs.find(match).sort(order).skip(skip).limit(limit)
+        cursor = self._jobs.find(match, WITHOUT_TIMELINE).sort(order).skip(skip).limit(limit)
         return [from_document(Job, document) async for document in cursor], await self._jobs.count_documents(match)
 
     @guarded
@@ -74,17 +84,18 @@ class MongoJobs(Repository):
         return counts
 
     @guarded
-    async def cancel_pending(self, batch_id: str, reason: Message, now: datetime) -> int:
+    async def cancel_pending(self, batch_id: str, reason: Message, now: datetime, *, by: str) -> int:
         result = await self._jobs.update_many(
-            {"state": JobState.PENDING.value, "batch_id": batch_id}, _cancelled(reason, now)
+            {"state": JobState.PENDING.value, "batch_id": batch_id}, _cancelled(reason, now, by)
         )
         return result.modified_count
 
     @guarded
-    async def cancel(self, job_id: str, reason: Message, now: datetime) -> Job | None:
+    async def cancel(self, job_id: str, reason: Message, now: datetime, *, by: str) -> Job | None:
         cancelled = await self._jobs.find_one_and_update(
             {"_id": job_id, "state": JobState.PENDING.value},
-            _cancelled(reason, now),
+            _cancelled(reason, now, by),
+            projection=WITHOUT_TIMELINE,
             return_document=ReturnDocument.AFTER,
         )
         if cancelled is not None:
@@ -94,13 +105,29 @@ class MongoJobs(Repository):
             Job,
             await self._jobs.find_one_and_update(
                 {"_id": job_id, "state": {"$in": [state.value for state in IN_FLIGHT]}},
-                {"$set": {"cancel_requested": True, "updated_at": now}},
+                [
+                    {
+                        "$set": {
+                            "cancel_requested": True,
+                            "updated_at": now,
+                            # Told once, however often it is asked.
+                            "timeline": {
+                                "$cond": [
+                                    {"$eq": ["$cancel_requested", True]},
+                                    "$timeline",
+                                    appended(JobEvent.CANCEL_REQUESTED, "$state", by),
+                                ]
+                            },
+                        }
+                    }
+                ],
+                projection=WITHOUT_TIMELINE,
                 return_document=ReturnDocument.AFTER,
             ),
         )
 
     @guarded
-    async def reopen(self, job: Job, now: datetime, *, extra_attempts: int) -> Job | None:
+    async def reopen(self, job: Job, now: datetime, *, extra_attempts: int, by: str) -> Job | None:
         """Make a failed, cancelled or pending job due at once; None if it has moved since it was read."""
         return optional(
             Job,
@@ -120,7 +147,9 @@ class MongoJobs(Repository):
                         "retired_phones": [],
                     },
                     "$unset": {"reason": "", "finished_at": ""},
+                    "$push": pushed(JobEvent.RETRIED, JobState.PENDING, now, by, due_at=now),
                 },
+                projection=WITHOUT_TIMELINE,
                 return_document=ReturnDocument.AFTER,
             ),
         )
@@ -134,7 +163,7 @@ def only_duplicates(error: BulkWriteError) -> bool:
     )
 
 
-def _cancelled(reason: Message, now: datetime) -> Document:
+def _cancelled(reason: Message, now: datetime, by: str) -> Document:
     return {
         "$set": {
             "state": JobState.CANCELLED.value,
@@ -143,4 +172,5 @@ def _cancelled(reason: Message, now: datetime) -> Document:
             "updated_at": now,
         },
         "$unset": {"waiting_for": ""},
+        "$push": pushed(JobEvent.CANCELLED, JobState.CANCELLED, now, by, reason=reason),
     }

@@ -13,7 +13,7 @@ from app.domain.errors import Conflict, FieldError, InvalidInput, NotFound
 from app.domain.phone_numbers import region_of_timezone
 from app.domain.ports import Accounts, Batches, Jobs, Time, Uploads
 from app.domain.variables import contact_variables, missing_variables, placeholders
-from app.services.batch_events import SYSTEM, log_event
+from app.services.batch_events import log_event
 from app.services.batch_import import IMPORT_LEASE, import_jobs, in_chunks, is_being_undone
 from app.services.contact_requests import MAX_ERRORS, contacts_from_json
 from app.services.ids import new_id
@@ -161,13 +161,13 @@ class BatchCreation:
         await log_event(self._batches, self._time, done.batch_id, "batch_created", user, jobs=done.total_jobs)
         await self._log_ignored(done)
         if done.status is BatchStatus.RUNNING:
-            await log_event(self._batches, self._time, done.batch_id, "batch_started", SYSTEM)
+            await log_event(self._batches, self._time, done.batch_id, "batch_started")
         return done
 
     async def _log_ignored(self, batch: Batch) -> None:
         """Say what was accepted without effect: Retell has no pitch."""
         if batch.voice_settings.pitch:
-            await log_event(self._batches, self._time, batch.batch_id, "voice_pitch_ignored", SYSTEM)
+            await log_event(self._batches, self._time, batch.batch_id, "voice_pitch_ignored")
 
     async def _insert(self, batch: Batch) -> None:
         if not await self._batches.insert(batch):

@@ -6,8 +6,7 @@ from typing import Any
 from app.domain.batches import Batch, BatchStatus, Block, LogEntry
 from app.domain.messages import Message
 from app.domain.ports import Batches, Time
-
-SYSTEM = "system"
+from app.domain.timeline import SYSTEM
 
 
 async def log_event(batches: Batches, time: Time, batch_id: str, event: str, user: str = SYSTEM, **params: Any) -> None:

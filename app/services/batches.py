@@ -184,7 +184,7 @@ class BatchService:
                 raise Conflict("batch_not_changeable", status=(await self.get(batch_id)).status.value)
             await log_event(self._batches, self._time, batch_id, "batch_cancelled", user)
         # The batch says no from here on; should this stop half-way, a worker goes on with it.
-        await self._jobs.cancel_pending(batch_id, Message(code="batch_cancelled"), self._time.now())
+        await self._jobs.cancel_pending(batch_id, Message(code="batch_cancelled"), self._time.now(), by=user)
         self._figures.forget(batch_id)
         return await self.view(batch_id)
 

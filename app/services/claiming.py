@@ -16,6 +16,7 @@ from app.domain.calling_hours import is_allowed, next_allowed_at
 from app.domain.jobs import FINAL, Job
 from app.domain.messages import Message
 from app.domain.ports import Accounts, Batches, JobQueue, Jobs, Time
+from app.domain.timeline import SYSTEM
 from app.services.batch_events import blocked, log_event
 from app.services.batch_import import is_being_undone, undo_import
 from app.services.fair_turns import FairTurns
@@ -86,7 +87,7 @@ class Claiming:
         elif batch.status is BatchStatus.CANCELLED:
             # In flight is asked first: what comes back from there meanwhile is cancelled in the next look.
             in_flight = await self._queue.in_flight([batch.batch_id])
-            await self._jobs.cancel_pending(batch.batch_id, Message(code="batch_cancelled"), now)
+            await self._jobs.cancel_pending(batch.batch_id, Message(code="batch_cancelled"), now, by=SYSTEM)
             await self._batches.sleep(batch, now + timedelta(seconds=RECHECK_SECONDS) if in_flight else None, None)
         else:
             await self._batches.sleep(batch, None, batch.block)

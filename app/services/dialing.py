@@ -90,7 +90,8 @@ class Dialing:
     async def dial(self, job: Job) -> Job | None:
         """Take a leased job to `in_call`, `verifying` or `settling`; None if it went back or is no longer ours."""
         if not self._control.may_dial() or self._hold.active:
-            await self._put_back(job, _waiting(job), None)
+            reason = Message(code="provider_hold") if self._hold.active else None
+            await self._put_back(job, _waiting(job), reason)
             return None
         batch, account = await self._batches.get(job.batch_id), await self._accounts.get(job.account_id)
         if batch is None or account is None:

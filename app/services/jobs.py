@@ -9,6 +9,7 @@ from app.domain.errors import Conflict, NotFound
 from app.domain.jobs import IN_FLIGHT, Job, JobState, WaitingFor
 from app.domain.messages import Message
 from app.domain.ports import Batches, Jobs, Time
+from app.domain.timeline import TimelineEvent, told
 from app.services.batch_events import log_event
 
 
@@ -47,6 +48,15 @@ class JobView:
         return next(status for status, waits in _WAITS.items() if waiting_for in waits)
 
 
+@dataclass(frozen=True)
+class JobTimeline:
+    view: JobView
+    events: list[TimelineEvent]
+    """Oldest first."""
+    truncated: bool
+    """Whether older events were cut away."""
+
+
 class JobService:
     def __init__(self, batches: Batches, jobs: Jobs, time: Time) -> None:
         self._batches = batches
@@ -59,6 +69,15 @@ class JobService:
         if job is None:
             raise NotFound("job_not_found", job_id=job_id)
         return await self._view(job)
+
+    async def timeline(self, job_id: str) -> JobTimeline:
+        """Raises NotFound."""
+        found = await self._jobs.timeline(job_id)
+        if found is None:
+            raise NotFound("job_not_found", job_id=job_id)
+        job, stored = found
+        events, truncated = told(job, stored)
+        return JobTimeline(await self._view(job), events, truncated)
 
     async def page(
         self, *, account_id: str | None, batch_id: str | None, status: ShownStatus | None, limit: int, skip: int
@@ -88,7 +107,7 @@ class JobService:
         now = self._time.now()
         # Before and after: should this stop half-way, a batch that runs for nothing completes again by itself.
         await self._reopen_batch(batch)
-        reopened = await self._jobs.reopen(job, now, extra_attempts=max(job.extra_attempts, needed))
+        reopened = await self._jobs.reopen(job, now, extra_attempts=max(job.extra_attempts, needed), by=user)
         if reopened is None:
             raise Conflict("job_changed_meanwhile")
         await self._reopen_batch(batch)
@@ -100,7 +119,7 @@ class JobService:
         view = await self.get(job_id)
         if view.job.state is JobState.CANCELLED:
             return view
-        job = await self._jobs.cancel(job_id, Message(code="cancelled_by_operator"), self._time.now())
+        job = await self._jobs.cancel(job_id, Message(code="cancelled_by_operator"), self._time.now(), by=user)
         if job is None:
             raise Conflict("job_not_cancellable", status=(await self.get(job_id)).status.value)
         await self._batches.wake(job.batch_id, self._time.now())

@@ -47,6 +47,7 @@ def test_every_route_of_this_version_is_there() -> None:
         "GET /batches/{batch_id}/logs",
         "GET /jobs",
         "GET /jobs/{job_id}",
+        "GET /jobs/{job_id}/timeline",
         "PUT /jobs/{job_id}/retry",
         "PUT /jobs/{job_id}/cancel",
     }

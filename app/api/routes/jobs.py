@@ -9,6 +9,7 @@ from app.api.openapi import problems
 from app.api.pagination import PageDep, announce
 from app.api.schemas.common import AnyCase
 from app.api.schemas.jobs import JobDetailReply, JobReply, job_detail_reply, job_reply
+from app.api.schemas.timelines import TimelineReply, timeline_reply
 from app.bootstrap import Container
 from app.domain.messages import Language
 from app.services.jobs import JobView, ShownStatus
@@ -38,6 +39,12 @@ async def list_jobs(
 @router.get("/{job_id}", summary="Read a job, with its past attempts", responses=problems(404))
 async def get_job(job_id: str, container: ContainerDep, language: LanguageDep) -> JobDetailReply:
     return await _detail(await container.jobs.get(job_id), container, language)
+
+
+@router.get("/{job_id}/timeline", summary="What happened to a job", responses=problems(404))
+async def get_job_timeline(job_id: str, container: ContainerDep, language: LanguageDep) -> TimelineReply:
+    """Every step that it took, and who took it."""
+    return timeline_reply(await container.jobs.timeline(job_id), language)
 
 
 @router.put("/{job_id}/retry", summary="Call a contact once more", responses=problems(404, 409))

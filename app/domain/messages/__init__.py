@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from app.domain.messages import errors, events, imports, reasons, validation
+from app.domain.messages import errors, events, imports, reasons, timeline, validation
 
 Language = Literal["es", "en"]
 DEFAULT_LANGUAGE: Language = "es"
@@ -19,6 +19,7 @@ CATALOGUE: Mapping[str, Mapping[Language, str]] = {
     **events.TEXTS,
     **imports.TEXTS,
     **reasons.TEXTS,
+    **timeline.TEXTS,
     **validation.TEXTS,
 }
 

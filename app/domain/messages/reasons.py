@@ -44,6 +44,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "El proveedor de llamadas no está disponible: {detail}",
         "en": "The call provider is not available: {detail}",
     },
+    "provider_hold": {
+        "es": "Se espera al proveedor de llamadas, que no respondió o pidió llamar más despacio",
+        "en": "The call provider is waited for: it did not answer, or asked to go slower",
+    },
     "admission_failed": {
         "es": "No se pudo decidir si se puede llamar ({error}); se intentará de nuevo",
         "en": "It could not be decided whether to call ({error}); it is tried again",
