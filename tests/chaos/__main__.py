@@ -1,0 +1,131 @@
+"""`python -m tests.chaos`: the proofs at length, with their tables in Markdown on the standard output."""
+
+import asyncio
+import contextlib
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from pymongo import AsyncMongoClient
+from rich.console import Console
+from rich.progress import Progress
+
+from app.repositories.embedded_mongod import EmbeddedMongod, start_embedded_mongod
+from scripts.dev_stack import ROOT
+from tests.chaos.crash_points import POINTS_IN_ORDER, Ground, Row, run
+from tests.chaos.processes import Processes, answers
+from tests.workers.conftest import SPEED
+
+T = TypeVar("T")
+cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+console = Console(stderr=True)
+COLUMNS = (
+    "point",
+    "killed (11: frozen) where",
+    "the database right after",
+    "repaired by",
+    "calls",
+    "per attempt",
+    "lost",
+    "slots left",
+    "reservations left",
+    "ledger",
+)
+Home = Annotated[
+    Path | None, typer.Option(help="Where logs and data go, and stay. Default: a folder that is removed at the end.")
+]
+
+
+@cli.callback()
+def main() -> None:
+    """Prove what docs/proofs.md claims: real mongod, real processes, real kills, a Retell that misbehaves.
+
+    Tables go to the standard output, progress to the standard error. The exit code is 1 if a claim does not hold.
+    """
+
+
+@cli.command()
+def crash_points(
+    point: Annotated[
+        list[str] | None, typer.Argument(help="Numbers as in the table, such as 6b. Default: all.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Kill a process at every numbered point of the protocol, and judge what is left (about a minute)."""
+    unknown = set(point or ()) - set(POINTS_IN_ORDER)
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}; there are {', '.join(POINTS_IN_ORDER)}")
+    rows = _in_folder(home, lambda folder: _crash_points(folder, point or POINTS_IN_ORDER))
+    failed = {number: row for number, row in rows.items() if isinstance(row, BaseException) or row.verdict.findings}
+    for number, row in failed.items():
+        console.print(f"[red]{number}[/red] {row if isinstance(row, BaseException) else row.verdict.findings}")
+    raise typer.Exit(1 if failed else 0)
+
+
+async def _crash_points(home: Path, points: list[str]) -> dict[str, Row | BaseException]:
+    processes = Processes(home)
+    with Progress(console=console) as progress:
+        bar = progress.add_task("crash points", total=len(points))
+        async with await start_embedded_mongod(home / "mongod") as mongod:
+            try:
+                simulator_url = processes.simulator(SPEED)
+                await answers(f"{simulator_url}/simulator/health")
+                ground = Ground(mongod, simulator_url, home)
+                rows = await run(ground, points, lambda _: progress.advance(bar))
+                typer.echo(await _conditions(mongod))
+            finally:
+                await processes.end()
+    typer.echo(f"\n| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
+    for number, row in rows.items():
+        typer.echo(f"| {number} | {_cells(row)} |")
+    return rows
+
+
+def _cells(row: Row | BaseException) -> str:
+    if isinstance(row, BaseException):
+        return f"**{type(row).__name__}: {row}**".replace("|", "/")
+    verdict = row.verdict
+    counts = (
+        f"{verdict.calls} of {row.calls_of_a_lifetime}",
+        f"≤ {verdict.most_calls_an_attempt}",
+        len(verdict.lost),
+        verdict.slots,
+        verdict.reservations,
+        "exact" if not verdict.ledger else "**wrong**",
+    )
+    return " | ".join([row.where, row.left, row.recovery, *map(str, counts)])
+
+
+def _in_folder(home: Path | None, work: Callable[[Path], Coroutine[Any, Any, T]]) -> T:
+    """Run `work` in `home`, or in a folder that is removed at the end."""
+    with contextlib.ExitStack() as stack:
+        folder = home or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cadencia-chaos-")))
+        folder.mkdir(parents=True, exist_ok=True)
+        return asyncio.run(work(folder))
+
+
+async def _conditions(mongod: EmbeddedMongod) -> str:
+    """When, on what, with which versions: a table without them proves little."""
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongod.uri)
+    try:
+        server = (await client.server_info())["version"]
+    finally:
+        await client.close()
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit or 'unknown'}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}, MongoDB {server}, pymongo {version('pymongo')}, httpx {version('httpx')}"
+    )
+
+
+if __name__ == "__main__":
+    cli()

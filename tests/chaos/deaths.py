@@ -1,0 +1,213 @@
+"""The statements at which a process of ours ends (or freezes) itself, numbered as in queues.md §4.
+
+The product has no code for this. `crashing_worker` and `crashing_api` wrap its methods from outside, in their own
+process, and send the signal from within the wrapped call, so that not one statement runs after it.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from pymongo.asynchronous.pool import AsyncConnection
+
+from app.domain.calls import CallStatus
+from app.domain.jobs import JobState
+from app.integrations.retell.client import RetellClient
+from app.repositories.accounts import MongoAccounts
+from app.repositories.batches import MongoBatches
+from app.repositories.job_queue import MongoJobQueue
+from app.repositories.jobs import MongoJobs
+from app.repositories.transactions import MongoTransactions
+from app.services.dialing import Dialing
+from app.services.verifying import Verifying
+
+CARRIED_OUT_SECONDS = 0.3
+"""How long a process that has sent a command lives on, frozen, so that MongoDB has carried it out when it dies."""
+NAME = "CHAOS_DEATH"
+"""The environment variable with the key of `DEATHS`; unset or empty: the process lives."""
+SIGNAL = "CHAOS_SIGNAL"
+"""KILL, or STOP for a process that is to be thawed later."""
+
+End = Callable[[], None]
+Arm = Callable[[End], None]
+When = Callable[..., bool]
+
+
+@dataclass(frozen=True)
+class Death:
+    """One point: its number in queues.md §4, where that is, and what wraps the product so that it is hit."""
+
+    number: str
+    where: str
+    arm: Arm
+
+
+def arm_from_environment() -> None:
+    """Make this process end at the point that the environment names, the first time that it comes there."""
+    name = os.environ.get(NAME, "")
+    if name:
+        DEATHS[name].arm(_once(name, signal.Signals[f"SIG{os.environ.get(SIGNAL, 'KILL')}"]))
+
+
+def _once(name: str, number: signal.Signals) -> End:
+    done = False
+
+    def end() -> None:
+        nonlocal done
+        if not done:
+            done = True
+            sys.stderr.write(f"chaos: {number.name} at {name}\n")
+            os.kill(os.getpid(), number)
+
+    return end
+
+
+def _wrap(owner: type, method: str, wrapper: Callable[[Callable[..., Awaitable[Any]]], Any]) -> None:
+    setattr(owner, method, wrapper(getattr(owner, method)))
+
+
+def before(owner: type, method: str, when: When = lambda *_, **__: True) -> Arm:
+    """On entry: what the method would have written or sent does not exist."""
+
+    def arm(end: End) -> None:
+        def wrapper(real: Callable[..., Awaitable[Any]]) -> Any:
+            async def wrapped(*args: Any, **kwargs: Any) -> Any:
+                if when(*args, **kwargs):
+                    end()
+                return await real(*args, **kwargs)
+
+            return wrapped
+
+        _wrap(owner, method, wrapper)
+
+    return arm
+
+
+def after(owner: type, method: str, when: When = lambda *_: True) -> Arm:
+    """On return, before the caller knows. `when` sees the result."""
+
+    def arm(end: End) -> None:
+        def wrapper(real: Callable[..., Awaitable[Any]]) -> Any:
+            async def wrapped(*args: Any, **kwargs: Any) -> Any:
+                result = await real(*args, **kwargs)
+                if when(result):
+                    end()
+                return result
+
+            return wrapped
+
+        _wrap(owner, method, wrapper)
+
+    return arm
+
+
+def unread(owner: type, method: str, command: str, when: When = lambda *_, **__: True) -> Arm:
+    """The method's `command` has gone out and MongoDB has carried it out, but its answer is never read."""
+    marker = b"\x02" + command.encode() + b"\x00"
+
+    def arm(end: End) -> None:
+        inside = ContextVar("inside", default=False)
+
+        def wrapper(real: Callable[..., Awaitable[Any]]) -> Any:
+            async def wrapped(*args: Any, **kwargs: Any) -> Any:
+                token = inside.set(when(*args, **kwargs))
+                try:
+                    return await real(*args, **kwargs)
+                finally:
+                    inside.reset(token)
+
+            return wrapped
+
+        def sender(real: Callable[..., Awaitable[Any]]) -> Any:
+            async def send_message(connection: AsyncConnection, message: bytes, size: int) -> None:
+                await real(connection, message, size)
+                if inside.get() and marker in message:
+                    time.sleep(CARRIED_OUT_SECONDS)  # noqa: ASYNC251 - the whole process is to stand still
+                    end()
+
+            return send_message
+
+        _wrap(owner, method, wrapper)
+        _wrap(AsyncConnection, "send_message", sender)
+
+    return arm
+
+
+def on_the_wire(event: str) -> Arm:
+    """At an event of the HTTP connection that carries the create request (httpcore's trace extension)."""
+
+    def arm(end: End) -> None:
+        async def trace(name: str, _info: dict[str, Any]) -> None:
+            if name == event:
+                end()
+
+        def wrapper(real: Callable[..., Awaitable[Any]]) -> Any:
+            async def send(client: httpx.AsyncClient, request: httpx.Request, **kwargs: Any) -> httpx.Response:
+                if request.url.path.endswith("/create-phone-call"):
+                    request.extensions = {**request.extensions, "trace": trace}
+                response: httpx.Response = await real(client, request, **kwargs)
+                return response
+
+            return send
+
+        _wrap(httpx.AsyncClient, "send", wrapper)
+
+    return arm
+
+
+def half_of_the_jobs(end: End) -> None:
+    """`insert_many` writes the first half of its jobs, and then the process ends."""
+
+    def wrapper(real: Callable[..., Awaitable[Any]]) -> Any:
+        async def insert_many(repository: MongoJobs, jobs: Any) -> Any:
+            await real(repository, jobs[: len(jobs) // 2])
+            end()
+            return await real(repository, jobs)
+
+        return insert_many
+
+    _wrap(MongoJobs, "insert_many", wrapper)
+
+
+def _is_ongoing(report: Any) -> bool:
+    return bool(report.status is CallStatus.ONGOING)
+
+
+def _retries(_queue: MongoJobQueue, _job: Any, step: Any, *_: Any) -> bool:
+    return bool(step.state is JobState.PENDING)
+
+
+_DEATHS = (
+    Death("1a", "API: batch stored, no contact yet", before(MongoJobs, "insert_many")),
+    Death("1b", "API: half of the contacts stored", half_of_the_jobs),
+    Death("1c", "API: import finished, reply not sent", unread(MongoBatches, "move", "findAndModify")),
+    Death("2", "claim carried out, answer unread", unread(MongoJobQueue, "claim", "update")),
+    Death("3a", "leased, nothing decided", before(Dialing, "dial")),
+    Death("3b", "money reserved, answer unread", unread(MongoAccounts, "reserve", "findAndModify")),
+    Death("3c", "money reserved, intent not sent", before(MongoJobQueue, "intend")),
+    Death("4", "intent carried out, answer unread", unread(MongoJobQueue, "intend", "findAndModify")),
+    Death("5", "intent stored, request not sent", before(RetellClient, "place")),
+    Death("5b", "withdrawn (Retell away), money not given back", before(MongoAccounts, "release")),
+    Death("6a", "request written to the socket", on_the_wire("http11.send_request_body.complete")),
+    Death("6b", "Retell's answer arrived, body unread", on_the_wire("http11.receive_response_headers.complete")),
+    Death("7a", "reply read, in_call not stored", before(MongoJobQueue, "mark_in_call")),
+    Death("7b", "in_call carried out, answer unread", unread(MongoJobQueue, "mark_in_call", "findAndModify")),
+    Death("7c", "adopted by a second worker, nothing asked", before(Verifying, "verify")),
+    Death("8", "somebody talks on the phone", after(RetellClient, "get", _is_ongoing)),
+    Death("9", "call over, outcome not stored", before(MongoJobQueue, "settle")),
+    Death("10a", "outcome carried out, answer unread", unread(MongoJobQueue, "settle", "findAndModify")),
+    Death("10b", "outcome stored, not in the ledger", before(MongoTransactions, "add")),
+    Death("10c", "in the ledger, balance not charged", before(MongoAccounts, "settle")),
+    Death("10d", "balance charge carried out, answer unread", unread(MongoAccounts, "settle", "update")),
+    Death("10e", "balance charged, job not finished", before(MongoJobQueue, "finish")),
+    Death("10f", "finish carried out, answer unread", unread(MongoJobQueue, "finish", "findAndModify")),
+    Death("10g", "retry scheduled, answer unread", unread(MongoJobQueue, "finish", "findAndModify", _retries)),
+    Death("11", "between the last check and the socket", on_the_wire("http11.send_request_headers.started")),
+)
+DEATHS = {death.number: death for death in _DEATHS}

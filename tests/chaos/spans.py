@@ -1,0 +1,33 @@
+"""Seconds in place of minutes, for the processes of the proofs: the same code waits, only less long.
+
+What operators can set comes by environment variables (`FAST` in tests/e2e). These spans are constants of the
+product, because nobody has a reason to change them; a proof that waited them out would take an hour.
+"""
+
+from datetime import timedelta
+from functools import partial
+from types import ModuleType
+
+import app.bootstrap
+import app.services.batch_creation
+import app.services.batch_import
+import app.services.call_following
+import app.services.claiming
+import workers.call_worker
+from app.services.call_tuning import CallTuning
+
+
+def shorten() -> None:
+    """In this process, from now on."""
+    _set(workers.call_worker, "TIDY_SECONDS", 1.0)
+    _set(app.services.claiming, "RECHECK_SECONDS", 3)
+    _set(app.services.call_following, "UNCERTAIN_POLL_SECONDS", 1)
+    for module in (app.services.batch_import, app.services.batch_creation):
+        _set(module, "IMPORT_LEASE", timedelta(seconds=3))
+    _set(app.bootstrap, "CallTuning", partial(CallTuning, verify_patience=timedelta(seconds=3)))
+
+
+def _set(module: ModuleType, name: str, value: object) -> None:
+    if not hasattr(module, name):
+        raise AttributeError(f"{module.__name__} has no {name} any more")
+    setattr(module, name, value)
