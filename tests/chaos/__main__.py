@@ -65,7 +65,7 @@ def crash_points(
     rows = _in_folder(home, lambda folder: _crash_points(folder, point or POINTS_IN_ORDER))
     failed = {number: row for number, row in rows.items() if isinstance(row, BaseException) or row.verdict.findings}
     for number, row in failed.items():
-        console.print(f"[red]{number}[/red] {row if isinstance(row, BaseException) else row.verdict.findings}")
+        console.print(f"[red]{number}[/red] {repr(row) if isinstance(row, BaseException) else row.verdict.findings}")
     raise typer.Exit(1 if failed else 0)
 
 
