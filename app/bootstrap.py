@@ -28,6 +28,7 @@ from app.services.call_tuning import CallTuning
 from app.services.call_work import CallWork
 from app.services.claiming import Claiming
 from app.services.dialing import CallDefaults, Dialing
+from app.services.do_not_call import DoNotCallService
 from app.services.jobs import JobService
 from app.services.rescuing import Rescuing
 from app.services.settling import Settling
@@ -47,6 +48,7 @@ class Container:
     batches: BatchService
     batch_creation: BatchCreation
     uploads: UploadService
+    do_not_call: DoNotCallService
     jobs: JobService
 
     async def prepare_database(self) -> None:
@@ -76,6 +78,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
     )
     accounts, batches, jobs = MongoAccounts(database), MongoBatches(database), MongoJobs(database)
     transactions = MongoTransactions(database)
+    reader = SpreadsheetFiles()
     uploads = MongoUploads(database, timedelta(hours=settings.upload_retention_hours))
     pricing = Pricing(
         cost_per_minute=settings.cost_per_minute,
@@ -90,7 +93,8 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             accounts=AccountService(accounts, batches, jobs, transactions, clock, pricing),
             batches=BatchService(batches, jobs, transactions, clock),
             batch_creation=BatchCreation(accounts, batches, jobs, uploads, clock),
-            uploads=UploadService(accounts, uploads, SpreadsheetFiles(), clock),
+            uploads=UploadService(accounts, uploads, reader, clock),
+            do_not_call=DoNotCallService(accounts, MongoDoNotCallList(database), reader, clock),
             jobs=JobService(batches, jobs, clock),
         )
     finally:
@@ -118,8 +122,9 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
     )
     defaults = CallDefaults(agent_id=settings.retell_agent_id, from_number=settings.retell_from_number)
     hold = ProviderHold(clock)
-    settling = Settling(accounts, batches, queue, transactions, clock, tuning)
-    admission = Admission(queue, MongoDoNotCallList(database), clock)
+    do_not_call = MongoDoNotCallList(database)
+    settling = Settling(accounts, batches, queue, transactions, do_not_call, clock, tuning)
+    admission = Admission(queue, do_not_call, clock)
     try:
         yield CallWork(
             queue=queue,

@@ -11,7 +11,7 @@ from app.api import problems
 from app.api.lifecycle import OneLineRefusal, lifespan
 from app.api.middleware import BodyLimit, RequestContext
 from app.api.openapi import document, operation_id
-from app.api.routes import accounts, batches, health, jobs, uploads
+from app.api.routes import accounts, batches, do_not_call, health, jobs, uploads
 from app.clock import Clock
 from app.config import Settings, SettingsError, load_settings
 from app.log_config import configure_logging
@@ -33,7 +33,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.openapi = partial(document, app)  # type: ignore[method-assign]
     app.include_router(health.router)
     # Before the batches: "excel" is no batch id.
-    for router in (accounts.router, uploads.router, batches.router, jobs.router):
+    for router in (accounts.router, uploads.router, batches.router, jobs.router, do_not_call.router):
         app.include_router(router, prefix=API)
     problems.install(app)
     # The last one added is the outermost: also a 500 and a 413 carry the headers that a browser asks for.

@@ -21,6 +21,7 @@ TAGS = [
     {"name": "accounts", "description": "Customers: plan, limits, prices and what is left of the money."},
     {"name": "batches", "description": "Campaigns: contacts, rules, and where each is in its life."},
     {"name": "jobs", "description": "One contact of one batch, called until it is final."},
+    {"name": "do-not-call", "description": "Numbers that are not to be called, by one account or by any."},
     {"name": "health", "description": "Whether this process can do its work."},
 ]
 _MEANINGS = {

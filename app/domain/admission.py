@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from app.domain.accounts import Account, AccountStatus
 from app.domain.batches import Batch, BatchStatus
 from app.domain.calling_hours import is_allowed, next_allowed_at
+from app.domain.contacts import ID_PREFIX
 from app.domain.do_not_call import DoNotCallMatch
 from app.domain.jobs import Job
 from app.domain.messages import Message
@@ -47,7 +48,7 @@ class Circumstances(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     do_not_call: dict[str, DoNotCallMatch]
-    """What stands against the contact's numbers now."""
+    """Which of the contact's `person_keys` are listed now."""
     others: list[OtherJob]
     """The account's other jobs for the same person that matter now (ports.JobQueue.others_of_person)."""
 
@@ -99,14 +100,11 @@ def callable_phone(job: Job, circumstances: Circumstances) -> int | None:
 
 
 def _on_do_not_call_list(job: Job, batch: Batch, circumstances: Circumstances, now: datetime) -> Refusal | None:
-    """Refused if every phone that could be dialed is on a list; until the first comes off, if one ever does."""
-    left = [phone for phone in job.contact.phones if phone not in job.retired_phones]
-    phones = left if job.attempt is None else [job.attempt.phone]
-    found = [circumstances.do_not_call.get(phone) for phone in phones]
-    listed = [match for match in found if match is not None]
-    if len(listed) < len(phones):
+    """Refused if the person is listed, or every phone that could be dialed; until the first comes off, if ever."""
+    ends = _ends_of_peace(job, circumstances.do_not_call)
+    if not ends:
         return None
-    expiries = [match.until for match in listed if match.until is not None]
+    expiries = [end for end in ends if end is not None]
     if not expiries:
         return _refusal(RefusalKind.ON_DO_NOT_CALL_LIST, "on_do_not_call_list")
     hours = batch.call_settings.hours
@@ -119,6 +117,16 @@ def _on_do_not_call_list(job: Job, batch: Batch, circumstances: Circumstances, n
         ),
         until=until,
     )
+
+
+def _ends_of_peace(job: Job, listed: dict[str, DoNotCallMatch]) -> list[datetime | None]:
+    """When each phone that could be dialed comes off the list (None: never); empty if one is not on it."""
+    person = next((match for key, match in listed.items() if key.startswith(ID_PREFIX)), None)
+    if person is not None:
+        return [person.until]
+    left = [phone for phone in job.contact.phones if phone not in job.retired_phones]
+    found = [listed.get(phone) for phone in (left if job.attempt is None else [job.attempt.phone])]
+    return [] if None in found else [match.until for match in found if match is not None]
 
 
 def _person_busy(circumstances: Circumstances) -> Refusal | None:

@@ -9,6 +9,7 @@ from app.domain.phone_numbers import E164_PATTERN
 
 MAX_PHONES = 20
 
+ID_PREFIX = "id:"
 _ID_DIGITS = 5
 """The fewest digits of a real national id or passport; "S/N" and "no tiene" are nobody's."""
 _NOT_OF_AN_ID = re.compile(r"[^0-9A-Z]")
@@ -40,13 +41,13 @@ class ContactRow(NamedTuple):
 
 
 def person_keys(contact: Contact) -> list[str]:
-    """What `contact` is known by: `id:` and its national id, and each of its numbers.
+    """What `contact` is known by: ID_PREFIX and its national id, and each of its numbers.
 
     Two contacts are the same person if they share one key. A phone that two people share makes them one, which
     errs on the side of calling less.
     """
     national_id = _bare_id(contact.dni or "")
-    return [f"id:{national_id}", *contact.phones] if national_id else [*contact.phones]
+    return [f"{ID_PREFIX}{national_id}", *contact.phones] if national_id else [*contact.phones]
 
 
 def _bare_id(text: str) -> str | None:

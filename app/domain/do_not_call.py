@@ -1,10 +1,17 @@
-"""The do-not-call list: numbers that nobody, or one account, may dial, for good or until a date. Pure."""
+"""The do-not-call list: numbers and persons that nobody, or one account, may call, for good or until a date. Pure.
+
+What is on it is named by its key, one of a contact's `person_keys`: a number, or `id:` and a national id.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 
 from pydantic import BaseModel, ConfigDict
+
+from app.domain.contacts import ID_PREFIX
+from app.domain.messages import Message
 
 
 class DoNotCallScope(StrEnum):
@@ -21,20 +28,29 @@ class DoNotCallSource(StrEnum):
 
 
 class DoNotCallEntry(BaseModel):
-    """One number on one list: an account's, or everybody's (`account_id` None)."""
+    """One key on one list: an account's, or everybody's (`account_id` None)."""
 
     model_config = ConfigDict(frozen=True)
 
     entry_id: str
+    """`entry_id_of` list and key: adding twice adds once."""
     account_id: str | None = None
-    phone: str
-    """E.164."""
-    reason: str | None = None
+    key: str
+    reason: Message | None = None
     source: DoNotCallSource
     expires_at: datetime | None = None
     """From then on it is as if it were not there; None: for good."""
     created_at: datetime
     created_by: str
+
+    @property
+    def phone(self) -> str | None:
+        """E.164, if it is a number that is listed."""
+        return None if self.key.startswith(ID_PREFIX) else self.key
+
+    @property
+    def national_id(self) -> str | None:
+        return self.key.removeprefix(ID_PREFIX) if self.key.startswith(ID_PREFIX) else None
 
     @property
     def scope(self) -> DoNotCallScope:
@@ -44,8 +60,14 @@ class DoNotCallEntry(BaseModel):
         return self.expires_at is None or self.expires_at > now
 
 
+def entry_id_of(account_id: str | None, key: str) -> str:
+    """The id of the only entry that there may be for `key` on this list. It does not show the number."""
+    place = f"{account_id or '*'}:{key}"  # no account id has a star or a colon
+    return f"dnc-{sha256(place.encode()).hexdigest()[:24]}"
+
+
 class DoNotCallMatch(BaseModel):
-    """Why a number may not be dialed, and until when (None: for good)."""
+    """That a key is listed, and until when (None: for good)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,15 +76,15 @@ class DoNotCallMatch(BaseModel):
 
 
 def matches(entries: Iterable[DoNotCallEntry], now: datetime) -> dict[str, DoNotCallMatch]:
-    """What stands against each number at `now`; of several entries the one that stands longest."""
+    """What stands against each key at `now`; of several entries the one that stands longest."""
     found: dict[str, DoNotCallMatch] = {}
     for entry in entries:
         if not entry.stands_at(now):
             continue
-        before = found.get(entry.phone)
+        before = found.get(entry.key)
         longer = before is None or (
             before.until is not None and (entry.expires_at is None or entry.expires_at > before.until)
         )
         if longer:
-            found[entry.phone] = DoNotCallMatch(until=entry.expires_at, scope=entry.scope)
+            found[entry.key] = DoNotCallMatch(until=entry.expires_at, scope=entry.scope)
     return found

@@ -192,8 +192,20 @@ class JobQueue(Protocol):
 
 
 class DoNotCallList(Protocol):
-    async def standing(self, account_id: str, phones: Sequence[str]) -> list[DoNotCallEntry]:
-        """The account's and everybody's entries for any of `phones`; expired ones may be among them."""
+    async def standing(self, account_id: str, keys: Sequence[str]) -> list[DoNotCallEntry]:
+        """The account's and everybody's entries for any of `keys`; expired ones may be among them."""
+
+    async def add(self, entries: Sequence[DoNotCallEntry]) -> int:
+        """Write what is not there yet, or only stands for a shorter time; how many that were. Safe to repeat."""
+
+    async def get_many(self, entry_ids: Sequence[str]) -> list[DoNotCallEntry]: ...
+    async def page(
+        self, *, account_id: str | None, key: str | None, limit: int, skip: int
+    ) -> tuple[list[DoNotCallEntry], int]:
+        """Newest first, and how many there are in all; None asks for any."""
+
+    async def remove(self, entry_id: str) -> bool:
+        """False if there is no such entry."""
 
 
 class Uploads(Protocol):

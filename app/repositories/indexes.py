@@ -63,9 +63,9 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
     ],
     "do_not_call": [
-        # The dial protocol: which of a contact's numbers are on the account's list or everybody's (no `account_id`).
-        # Unique: a number stands on a list once, however often it is added.
-        IndexModel([("phone", ASCENDING), ("account_id", ASCENDING)], name="phone", unique=True),
+        # The dial protocol: which of a contact's keys are on the account's list or everybody's (no `account_id`).
+        # GET /do-not-call?phone=
+        IndexModel([("key", ASCENDING), ("account_id", ASCENDING)], name="key"),
         # GET /do-not-call, newest first.
         IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)], name="newest"),
         # GET /do-not-call?account_id=, newest first.

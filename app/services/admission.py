@@ -38,7 +38,7 @@ class Admission:
         return Refusal(kind=RefusalKind.UNDECIDED, reason=reason, until=self._time.now() + UNDECIDED_PAUSE)
 
     async def _circumstances(self, job: Job, account: Account) -> Circumstances:
-        entries = await self._do_not_call.standing(account.account_id, job.contact.phones)
+        entries = await self._do_not_call.standing(account.account_id, job.person_keys)
         return Circumstances(
             do_not_call=matches(entries, self._time.now()),
             others=await self._queue.others_of_person(job, since=None),

@@ -1,7 +1,8 @@
 """The end of an attempt: its outcome and charge are stored first, then their effects, each safe to repeat.
 
-    settling stored in the job → ledger entry (id = attempt id) → charge swapped for the reservation (its presence is
-    the once-only token) → batch paused if the outcome says so → job leaves `settling` → batch woken
+    settling stored in the job → do-not-call entries, if asked for → ledger entry (id = attempt id) → charge swapped for
+    the reservation (its presence is the once-only token) → batch paused if the outcome says so → job leaves `settling`
+    → batch woken
 
 A crash anywhere leaves a job in `settling`, and whoever adopts it calls `apply` again.
 """
@@ -13,8 +14,9 @@ from app.domain.calls import CallReport, CallStatus
 from app.domain.jobs import AttemptRecord, Job, JobState, Settlement
 from app.domain.messages import Message
 from app.domain.money import Charge, charge_for
+from app.domain.opting_out import entries_after
 from app.domain.outcomes import Effect, Outcome
-from app.domain.ports import Accounts, Batches, JobQueue, Time, Transactions
+from app.domain.ports import Accounts, Batches, DoNotCallList, JobQueue, Time, Transactions
 from app.domain.retry_policy import NextStep, next_step
 from app.domain.transactions import Transaction, TransactionType
 from app.services.batch_events import pause_by_system
@@ -30,6 +32,7 @@ class Settling:
         batches: Batches,
         queue: JobQueue,
         transactions: Transactions,
+        do_not_call: DoNotCallList,
         time: Time,
         tuning: CallTuning,
     ) -> None:
@@ -37,6 +40,7 @@ class Settling:
         self._batches = batches
         self._queue = queue
         self._transactions = transactions
+        self._do_not_call = do_not_call
         self._time = time
         self._tuning = tuning
 
@@ -60,6 +64,8 @@ class Settling:
         attempt, settlement = job.attempt, job.settlement
         if attempt is None or settlement is None or batch is None:
             raise LookupError(f"job {job.job_id} is settling without attempt, settlement or batch")
+        # Before the job leaves `settling`: until then no other job of this person is dialed (ADR 9).
+        await self._do_not_call.add(entries_after(job, settlement))
         await self._charge_once(job, account, settlement, attempt.attempt_id)
         if settlement.outcome.effect is Effect.STOP_BATCH:
             reason = settlement.detail or (job.report and job.report.disconnection_reason) or "?"

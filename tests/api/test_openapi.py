@@ -50,6 +50,11 @@ def test_every_route_of_this_version_is_there() -> None:
         "GET /jobs/{job_id}/timeline",
         "PUT /jobs/{job_id}/retry",
         "PUT /jobs/{job_id}/cancel",
+        "GET /do-not-call",
+        "POST /do-not-call",
+        "POST /do-not-call/import",
+        "GET /do-not-call/check",
+        "DELETE /do-not-call/{entry_id}",
     }
 
 

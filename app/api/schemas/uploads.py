@@ -93,7 +93,7 @@ def preview_reply(upload_id: str, filename: str, found: ContactImport, language:
         invalid_rows=len(found.row_errors),
         contacts_preview=shown,
         column_mapping=found.mapping.targets(),
-        errors=[RowIssue(row_index=row.row_number, errors=_issues(row, language)) for row in _first(found.row_errors)],
+        errors=row_issues(found.row_errors, language),
         warnings=[
             RowWarning(row_index=row.row_number, warnings=_issues(row, language)) for row in _first(found.row_warnings)
         ],
@@ -113,6 +113,11 @@ def preview_reply(upload_id: str, filename: str, found: ContactImport, language:
             country_format=found.country,
         ),
     )
+
+
+def row_issues(rows: list[RowIssues], language: Language) -> list[RowIssue]:
+    """The first SHOWN_ROWS of `rows`."""
+    return [RowIssue(row_index=row.row_number, errors=_issues(row, language)) for row in _first(rows)]
 
 
 def _first(rows: list[RowIssues]) -> list[RowIssues]:

@@ -245,6 +245,15 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "El contacto tiene más de {limit} campos propios.",
         "en": "The contact has more than {limit} custom fields.",
     },
+    # The do-not-call list
+    "do_not_call_entry_not_found": {
+        "es": "No existe la entrada «{entry_id}» en la lista de no llamar.",
+        "en": "There is no entry «{entry_id}» on the do-not-call list.",
+    },
+    "expires_at_past": {
+        "es": "expires_at ya pasó. Elija un momento futuro, o no lo envíe para que no venza.",
+        "en": "expires_at is in the past. Choose a time to come, or leave it out for good.",
+    },
     # Jobs
     "job_not_found": {
         "es": "No existe el job «{job_id}».",

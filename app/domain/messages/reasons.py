@@ -81,6 +81,19 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Detenido por el proveedor de llamadas: {detail}",
         "en": "Stopped by the call provider: {detail}",
     },
+    # Why somebody is on the do-not-call list
+    "own_words": {
+        "es": "{text}",
+        "en": "{text}",
+    },
+    "asked_in_a_call": {
+        "es": "Pidió en una llamada que no se le llame más (job {job_id})",
+        "en": "Asked in a call not to be called any more (job {job_id})",
+    },
+    "marked_at_retell": {
+        "es": "Retell tiene el número marcado para no llamar (job {job_id})",
+        "en": "Retell has the number marked not to be called (job {job_id})",
+    },
     # After a call
     "after_answered": {
         "es": "Contestó",

@@ -1,0 +1,29 @@
+"""Files that a request carries, put where the readers can open them."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import UploadFile
+
+from app.domain.errors import SpreadsheetRejected
+
+
+@asynccontextmanager
+async def received(file: UploadFile, megabytes: int) -> AsyncIterator[Path]:
+    """The received file under a name of its own, as long as it is needed. Raises SpreadsheetRejected if too large."""
+    with tempfile.TemporaryDirectory(prefix="cadencia-received-") as folder:
+        path = Path(folder) / "file"
+        await asyncio.to_thread(_store, file, path)
+        if path.stat().st_size > megabytes * 1024**2:
+            raise SpreadsheetRejected("file_too_large", limit_mb=megabytes)
+        yield path
+
+
+def _store(file: UploadFile, path: Path) -> None:
+    """What the framework holds has no name."""
+    with path.open("wb") as target:
+        shutil.copyfileobj(file.file, target, 1024**2)

@@ -1,0 +1,166 @@
+"""Use cases of the do-not-call list: add, import, look up, remove. What it means for a call: domain/admission.py."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from app.domain.do_not_call import (
+    DoNotCallEntry,
+    DoNotCallMatch,
+    DoNotCallSource,
+    entry_id_of,
+    matches,
+)
+from app.domain.do_not_call_import import NumberList, numbers_of
+from app.domain.errors import FieldError, InvalidInput, NotFound
+from app.domain.messages import Message
+from app.domain.phone_numbers import normalise_phone
+from app.domain.ports import Accounts, DoNotCallList, Time
+from app.domain.tables import SpreadsheetReader
+
+log = structlog.get_logger("api")
+
+CHUNK = 1000
+"""Entries a write."""
+_SHOWN_CHARS = 40
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Which list (None: everybody's), and what is to be said about what comes on it."""
+
+    account_id: str | None
+    reason: str | None
+    expires_at: datetime | None
+    created_by: str
+
+
+@dataclass(frozen=True)
+class Added:
+    added: int
+    already_there: int
+
+
+@dataclass(frozen=True)
+class Imported:
+    counts: Added
+    numbers: NumberList
+
+
+@dataclass(frozen=True)
+class Check:
+    """`match` None: nothing on the list forbids the number."""
+
+    phone: str
+    match: DoNotCallMatch | None
+    entries: list[DoNotCallEntry]
+
+
+class DoNotCallService:
+    def __init__(self, accounts: Accounts, do_not_call: DoNotCallList, reader: SpreadsheetReader, time: Time) -> None:
+        self._accounts = accounts
+        self._list = do_not_call
+        self._reader = reader
+        self._time = time
+
+    async def add(self, listing: Listing, phones: Sequence[str]) -> tuple[Added, list[DoNotCallEntry]]:
+        """Put `phones` on the list, all or none; the entries that stand for them now, in their order.
+
+        An entry that is there already stays as it is, unless the new one stands longer. Raises NotFound (account), or
+        InvalidInput naming every number that is none.
+        """
+        region = await self._region(listing.account_id)
+        self._check_expiry(listing.expires_at)
+        found = [normalise_phone(phone, region) for phone in phones]
+        errors = [
+            FieldError.of(("phones", index), number.error or "phone_not_a_number", value=phone[:_SHOWN_CHARS])
+            for index, (phone, number) in enumerate(zip(phones, found, strict=True))
+            if number.e164 is None
+        ]
+        if errors:
+            raise InvalidInput(errors)
+        keys = list(dict.fromkeys(number.e164 for number in found if number.e164 is not None))
+        counts = await self._write(listing, keys, DoNotCallSource.MANUAL)
+        ids = [entry_id_of(listing.account_id, key) for key in keys]
+        stored = {entry.entry_id: entry for entry in await self._list.get_many(ids)}
+        return counts, [stored[entry_id] for entry_id in ids if entry_id in stored]
+
+    async def import_file(self, listing: Listing, content: Path, filename: str) -> Imported:
+        """Put every number of a spreadsheet on the list; what is no number is told by row and left out.
+
+        Safe to repeat, also after a failure in the middle. Raises NotFound, InvalidInput or SpreadsheetRejected.
+        """
+        region = await self._region(listing.account_id)
+        self._check_expiry(listing.expires_at)
+        table = await self._reader.read(content, filename)
+        # Seconds of pure computation for a large file: not on the event loop.
+        numbers = await asyncio.to_thread(numbers_of, table, country=region)
+        return Imported(await self._write(listing, numbers.phones, DoNotCallSource.IMPORT), numbers)
+
+    async def page(
+        self, *, account_id: str | None, phone: str | None, limit: int, skip: int
+    ) -> tuple[list[DoNotCallEntry], int]:
+        """Entries, newest first, expired ones too. Raises NotFound or InvalidInput."""
+        region = await self._region(account_id)
+        key = None if phone is None else _key(phone, region)
+        return await self._list.page(account_id=account_id, key=key, limit=limit, skip=skip)
+
+    async def check(self, account_id: str, phone: str) -> Check:
+        """Whether the account may dial `phone` as far as the lists say. Raises NotFound or InvalidInput."""
+        key = _key(phone, await self._region(account_id))
+        now = self._time.now()
+        entries = [entry for entry in await self._list.standing(account_id, [key]) if entry.stands_at(now)]
+        return Check(key, matches(entries, now).get(key), entries)
+
+    async def remove(self, entry_id: str, *, user: str) -> None:
+        """Raises NotFound."""
+        if not await self._list.remove(entry_id):
+            raise NotFound("do_not_call_entry_not_found", entry_id=entry_id)
+        log.info("do_not_call_entry_removed", entry_id=entry_id, user=user)
+
+    async def _region(self, account_id: str | None) -> str | None:
+        """Where the account's numbers without a country code are from; everybody's list has no country."""
+        if account_id is None:
+            return None
+        account = await self._accounts.get(account_id)
+        if account is None:
+            raise NotFound("account_not_found", account_id=account_id)
+        return account.country
+
+    def _check_expiry(self, expires_at: datetime | None) -> None:
+        if expires_at is not None and expires_at <= self._time.now():
+            raise InvalidInput([FieldError.of(("expires_at",), "expires_at_past")])
+
+    async def _write(self, listing: Listing, keys: Sequence[str], source: DoNotCallSource) -> Added:
+        reason = Message(code="own_words", params={"text": listing.reason}) if listing.reason else None
+        now = self._time.now()
+        added = 0
+        for start in range(0, len(keys), CHUNK):
+            added += await self._list.add(
+                [
+                    DoNotCallEntry(
+                        entry_id=entry_id_of(listing.account_id, key),
+                        account_id=listing.account_id,
+                        key=key,
+                        reason=reason,
+                        source=source,
+                        expires_at=listing.expires_at,
+                        created_at=now,
+                        created_by=listing.created_by,
+                    )
+                    for key in keys[start : start + CHUNK]
+                ]
+            )
+        return Added(added, len(keys) - added)
+
+
+def _key(phone: str, region: str | None) -> str:
+    found = normalise_phone(phone, region)
+    if found.e164 is None:
+        error = FieldError.of(("query", "phone"), found.error or "phone_not_a_number", value=phone[:_SHOWN_CHARS])
+        raise InvalidInput([error])
+    return found.e164
