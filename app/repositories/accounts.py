@@ -95,7 +95,8 @@ class MongoAccounts(Repository):
 
     @guarded
     async def reserved(self) -> dict[str, list[str]]:
-        cursor = self._accounts.find({"reservations": {"$exists": True, "$ne": {}}}, {"reservations": True})
+        # Greater than the empty document: has at least one. The index holds only such accounts.
+        cursor = self._accounts.find({"reservations": {"$gt": {}}}, {"reservations": True}, hint="reserving")
         return {document["_id"]: list(document["reservations"]) async for document in cursor}
 
     @guarded

@@ -52,7 +52,9 @@ class MongoBatches(Repository):
             match["status"] = {"$in": [status.value for status in statuses]}
         cursor = self._batches.find(match).sort([("created_at", DESCENDING), ("_id", DESCENDING)])
         found = [from_document(Batch, document) async for document in cursor.skip(skip).limit(limit)]
-        return found, await self._batches.count_documents(match)
+        if match:
+            return found, await self._batches.count_documents(match)
+        return found, await self._batches.estimated_document_count()
 
     @guarded
     async def ids_of_account(self, account_id: str) -> dict[str, BatchStatus]:

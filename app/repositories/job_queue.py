@@ -126,9 +126,12 @@ class MongoJobQueue(Repository):
     @guarded
     async def renew(self, worker_id: str, job_ids: Sequence[str], lease: timedelta) -> None:
         """Extend the leases of the jobs in hand. Only those: a claim whose answer was lost must run out."""
+        if not job_ids:
+            return
         await self._jobs.update_many(
             {"_id": {"$in": list(job_ids)}, "worker_id": worker_id, "lease_until": {"$exists": True}},
             [{"$set": {"lease_until": _from_now(lease)}}],
+            hint="_id_",  # not the leases of all workers
         )
 
     @guarded

@@ -68,10 +68,14 @@ class MongoJobs(Repository):
             match["state"] = {"$in": [state.value for state in states]}
         if waiting_for is not None:
             match["waiting_for"] = {"$in": [reason.value for reason in waiting_for]}
+        index = "list_of_batch" if batch_id else "list_of_account" if account_id else "list"
         # A batch's jobs are numbered in its contacts' order, so `_id` alone sorts them.
         order = [("_id", DESCENDING)] if batch_id else [("created_at", DESCENDING), ("_id", DESCENDING)]
-        cursor = self._jobs.find(match, WITHOUT_TIMELINE).sort(order).skip(skip).limit(limit)
-        return [from_document(Job, document) async for document in cursor], await self._jobs.count_documents(match)
+        cursor = self._jobs.find(_ANY_STATUS | match, WITHOUT_TIMELINE, hint=index).sort(order).skip(skip).limit(limit)
+        found = [from_document(Job, document) async for document in cursor]
+        if match:
+            return found, await self._jobs.count_documents(match, hint=index)
+        return found, await self._jobs.estimated_document_count()
 
     @guarded
     async def counts(self, batch_ids: Sequence[str]) -> dict[str, dict[JobState, int]]:
@@ -153,6 +157,14 @@ class MongoJobs(Repository):
                 return_document=ReturnDocument.AFTER,
             ),
         )
+
+
+_ANY_STATUS: Document = {
+    "state": {"$in": [state.value for state in JobState]},
+    "waiting_for": {"$in": [*(reason.value for reason in WaitingFor), None]},
+}
+"""Matches every job, and says so value by value: MongoDB then merges the ordered runs of an index on
+`..., state, waiting_for, <order>` instead of sorting what it finds. It does so for up to 200 runs; these are 60."""
 
 
 def only_duplicates(error: BulkWriteError) -> bool:

@@ -83,6 +83,12 @@ class JobService:
         self, *, account_id: str | None, batch_id: str | None, status: ShownStatus | None, limit: int, skip: int
     ) -> tuple[list[JobView], int]:
         states, waiting_for = _filter(status)
+        if account_id is not None and batch_id is not None:
+            batch = await self._batches.get(batch_id)
+            if batch is None or batch.account_id != account_id:
+                return [], 0
+            # All its jobs are the account's; to ask each of them would cost as much as reading them all.
+            account_id = None
         jobs, total = await self._jobs.page(
             account_id=account_id, batch_id=batch_id, states=states, waiting_for=waiting_for, limit=limit, skip=skip
         )

@@ -13,7 +13,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from app.bootstrap import Container
 from app.domain.errors import DatabaseUnavailable
-from app.domain.jobs import FINAL, IN_FLIGHT, MOVES, PRIORITIES, AttemptRecord, Job, JobState, Settlement, WaitingFor
+from app.domain.jobs import FINAL, IN_FLIGHT, MOVES, AttemptRecord, Job, JobState, Settlement, WaitingFor
 from app.domain.messages import Message
 from app.domain.money import Charge
 from app.domain.outcomes import UNKNOWN_OUTCOME, Disposition
@@ -216,46 +216,6 @@ async def test_an_attempt_id_is_never_used_again(queue: MongoJobQueue, store: St
         ids.add(job.attempt_id)
         assert await queue.release(job, NOW, waiting_for=WaitingFor.NEW, reason=None, due_at=None) is not None
     assert len(ids) == 5
-
-
-async def test_a_claim_examines_about_one_key_a_job_whatever_else_there_is(
-    queue: MongoJobQueue, store: Store, collection: Collection
-) -> None:
-    await store.add(
-        *pending(50),
-        *(job.model_copy(update={"job_id": f"f{job.job_id}"}) for job in pending(600, due_at=NOW + LEASE)),
-        *(job.model_copy(update={"job_id": f"u{job.job_id}"}) for job in pending(200, due_at=NOW + LEASE, priority=1)),
-        *(job.model_copy(update={"job_id": f"c{job.job_id}"}) for job in pending(600, state=JobState.COMPLETED)),
-        *pending(200, batch_id="batch-2"),
-    )
-    due = {"state": "pending", "batch_id": "batch-1", "due_at": {"$lte": NOW}}
-    cursor = collection.find(due, {"_id": True}).sort([("priority", -1), ("due_at", ASCENDING)]).limit(20)
-    statistics = (await cursor.explain())["executionStats"]
-    assert statistics["nReturned"] == 20
-    assert statistics["totalKeysExamined"] <= 20 + 2 * len(PRIORITIES)
-    assert statistics["totalDocsExamined"] <= 20
-    assert len(await claim(queue, 20)) == 20
-
-
-async def test_the_claims_own_question_is_the_one_explained_above(
-    queue: MongoJobQueue, store: Store, container: Container
-) -> None:
-    """The profiler shows what the server was really asked."""
-    database = container.database.collection("jobs").database
-    await store.add(*pending(30), *pending(300, batch_id="batch-2", due_at=NOW + LEASE))
-    await database.command("profile", 2)
-    try:
-        assert len(await claim(queue, 20)) == 20
-    finally:
-        await database.command("profile", 0)
-    question = await database["system.profile"].find_one(
-        {"op": "query", "ns": f"{database.name}.jobs", "command.sort": {"$exists": True}}
-    )
-    await database["system.profile"].drop()
-    assert question is not None
-    assert question["command"]["filter"] == {"state": "pending", "batch_id": "batch-1", "due_at": {"$lte": NOW}}
-    assert question["keysExamined"] <= 20 + 2 * len(PRIORITIES)
-    assert not question.get("hasSortStage", False)
 
 
 @pytest.mark.parametrize("method", ["claim", "insert_many"])
