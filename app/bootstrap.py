@@ -29,6 +29,7 @@ from app.services.call_work import CallWork
 from app.services.claiming import Claiming
 from app.services.dialing import CallDefaults, Dialing
 from app.services.do_not_call import DoNotCallService
+from app.services.explaining import Explaining
 from app.services.jobs import JobService
 from app.services.rescuing import Rescuing
 from app.services.settling import Settling
@@ -79,6 +80,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
     accounts, batches, jobs = MongoAccounts(database), MongoBatches(database), MongoJobs(database)
     transactions = MongoTransactions(database)
     reader = SpreadsheetFiles()
+    explaining = Explaining(accounts, clock)
     uploads = MongoUploads(database, timedelta(hours=settings.upload_retention_hours))
     pricing = Pricing(
         cost_per_minute=settings.cost_per_minute,
@@ -91,11 +93,11 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             clock=clock,
             database=database,
             accounts=AccountService(accounts, batches, jobs, transactions, clock, pricing),
-            batches=BatchService(batches, jobs, transactions, clock),
+            batches=BatchService(batches, jobs, transactions, explaining, clock),
             batch_creation=BatchCreation(accounts, batches, jobs, uploads, clock),
             uploads=UploadService(accounts, uploads, reader, clock),
             do_not_call=DoNotCallService(accounts, MongoDoNotCallList(database), reader, clock),
-            jobs=JobService(batches, jobs, clock),
+            jobs=JobService(batches, jobs, explaining, clock),
         )
     finally:
         await database.close()

@@ -26,7 +26,7 @@ class BatchStatus(StrEnum):
     RUNNING = "running"
     """Workers claim its jobs inside its hours. The worker that finds none left completes it."""
     PAUSED = "paused"
-    """Nothing is claimed. An operator resumes it; `pause_reason` says why if the system paused it."""
+    """Nothing is claimed. An operator resumes it; `paused_by` says who paused it, `pause_reason` why if the system."""
     COMPLETED = "completed"
     """Every job is final. Only an operator's retry of a job opens it again."""
     CANCELLED = "cancelled"
@@ -123,6 +123,8 @@ class Batch(BaseModel):
     total_jobs: int = 0
     """How many contacts it has; all of them final means that the batch is complete."""
     pause_reason: Message | None = None
+    paused_at: datetime | None = None
+    paused_by: str | None = None
     block: Block | None = None
     retell_agent_id: str | None = None
     retell_from_number: str | None = None

@@ -18,7 +18,14 @@ async def log_event(batches: Batches, time: Time, batch_id: str, event: str, use
 async def pause_by_system(batches: Batches, time: Time, batch_id: str, reason: Message) -> None:
     """Pause a running batch and say why in its log; does nothing if it is not running."""
     now = time.now()
-    changes = {"pause_reason": reason, "block": None, "wake_at": None, "updated_at": now}
+    changes = {
+        "pause_reason": reason,
+        "paused_at": now,
+        "paused_by": SYSTEM,
+        "block": None,
+        "wake_at": None,
+        "updated_at": now,
+    }
     if await batches.move(batch_id, [BatchStatus.RUNNING], BatchStatus.PAUSED, changes) is not None:
         await batches.log(batch_id, LogEntry(timestamp=now, event="batch_paused", message=reason, user=SYSTEM))
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from app.domain.batches import Batch, BatchStatus, Block, LogEntry, Progress
+from app.domain.batches import Batch, BatchStatus, LogEntry, Progress
 from app.domain.calling_hours import next_allowed_at
 from app.domain.errors import Conflict, NotFound
+from app.domain.explanation import Obstacle
 from app.domain.jobs import FINAL, IN_FLIGHT, JobState
 from app.domain.messages import Message
 from app.domain.ports import Batches, Jobs, Time, Transactions
 from app.domain.transactions import Usage
 from app.services.batch_events import log_event
+from app.services.explaining import Explaining
 
 CLOSED = (BatchStatus.COMPLETED, BatchStatus.CANCELLED)
 OPEN = (BatchStatus.DRAFT, BatchStatus.SCHEDULED, BatchStatus.RUNNING, BatchStatus.PAUSED)
@@ -29,8 +31,8 @@ class BatchView:
     usage: Usage
     next_window_opens_at: datetime | None
     """When its hours open next; None if they are open, or it does not run."""
-    block: Block | None
-    """Why it does not call just now, while it runs; a block whose time is over is none."""
+    obstacle: Obstacle | None
+    """Why it does not call just now, though it has contacts to call."""
 
 
 class Figures(NamedTuple):
@@ -113,8 +115,11 @@ class BatchFigures:
 
 
 class BatchService:
-    def __init__(self, batches: Batches, jobs: Jobs, transactions: Transactions, time: Time) -> None:
+    def __init__(
+        self, batches: Batches, jobs: Jobs, transactions: Transactions, explaining: Explaining, time: Time
+    ) -> None:
         self._batches = batches
+        self._explaining = explaining
         self._jobs = jobs
         self._figures = BatchFigures(jobs, transactions, time)
         self._time = time
@@ -132,6 +137,7 @@ class BatchService:
     async def views(self, batches: list[Batch]) -> list[BatchView]:
         """Cheap to poll; see BatchFigures."""
         figures = await self._figures.of(batches)
+        obstacles = await self._explaining.obstacles([(batch, figures[batch.batch_id].progress) for batch in batches])
         now = self._time.now()
         return [
             BatchView(
@@ -139,7 +145,7 @@ class BatchService:
                 progress=figures[batch.batch_id].progress,
                 usage=figures[batch.batch_id].usage,
                 next_window_opens_at=_next_window(batch, now),
-                block=_block(batch, now),
+                obstacle=obstacles[batch.batch_id],
             )
             for batch in batches
         ]
@@ -164,7 +170,9 @@ class BatchService:
         now = self._time.now()
         everything = {**changes, **_wake(batch, target, now), "updated_at": now}
         if target is not batch.status:
+            paused = target is BatchStatus.PAUSED
             everything |= {"pause_reason": None, "block": None}
+            everything |= {"paused_at": now if paused else None, "paused_by": user if paused else None}
             if target is BatchStatus.RUNNING and batch.started_at is None:
                 everything["started_at"] = now
         if await self._batches.move(batch_id, [batch.status], target, everything) is None:
@@ -233,12 +241,6 @@ def _next_window(batch: Batch, now: datetime) -> datetime | None:
     start = max(now, batch.scheduled_at) if batch.scheduled_at else now
     opens = next_allowed_at(start, batch.call_settings.hours)
     return opens if opens != now else None
-
-
-def _block(batch: Batch, now: datetime) -> Block | None:
-    if batch.status is not BatchStatus.RUNNING or batch.block is None or batch.block.until <= now:
-        return None
-    return batch.block
 
 
 def _statuses(status: BatchStatus | None, is_active: bool | None) -> list[BatchStatus] | None:

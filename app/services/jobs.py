@@ -6,11 +6,13 @@ from enum import StrEnum
 
 from app.domain.batches import Batch, BatchStatus
 from app.domain.errors import Conflict, NotFound
+from app.domain.explanation import Explanation
 from app.domain.jobs import IN_FLIGHT, Job, JobState, WaitingFor
 from app.domain.messages import Message
 from app.domain.ports import Batches, Jobs, Time
 from app.domain.timeline import TimelineEvent, told
 from app.services.batch_events import log_event
+from app.services.explaining import Explaining
 
 
 class ShownStatus(StrEnum):
@@ -53,13 +55,15 @@ class JobTimeline:
     view: JobView
     events: list[TimelineEvent]
     """Oldest first."""
+    now: Explanation
     truncated: bool
     """Whether older events were cut away."""
 
 
 class JobService:
-    def __init__(self, batches: Batches, jobs: Jobs, time: Time) -> None:
+    def __init__(self, batches: Batches, jobs: Jobs, explaining: Explaining, time: Time) -> None:
         self._batches = batches
+        self._explaining = explaining
         self._jobs = jobs
         self._time = time
 
@@ -77,7 +81,8 @@ class JobService:
             raise NotFound("job_not_found", job_id=job_id)
         job, stored = found
         events, truncated = told(job, stored)
-        return JobTimeline(await self._view(job), events, truncated)
+        view = await self._view(job)
+        return JobTimeline(view, events, await self._explaining.explain(job, view.batch), truncated)
 
     async def page(
         self, *, account_id: str | None, batch_id: str | None, status: ShownStatus | None, limit: int, skip: int

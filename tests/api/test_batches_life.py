@@ -18,6 +18,9 @@ from tests.api.conftest import ACCOUNT, BATCH, batch_body, error_at, problem
 Batch = dict[str, Any]
 
 
+ALWAYS = {"allowed_hours": {"start": "00:00", "end": "00:00"}, "days_of_week": [0, 1, 2, 3, 4, 5, 6]}
+
+
 async def change(api: httpx.AsyncClient, batch: Batch, **changes: Any) -> Batch:
     answer = await api.patch(f"batches/{batch['batch_id']}", json=changes)
     assert answer.status_code == 200, answer.text
@@ -187,6 +190,7 @@ async def test_the_status_counts_and_sums(api: httpx.AsyncClient, batch: Batch, 
 
 
 async def test_the_status_says_what_blocks(api: httpx.AsyncClient, batch: Batch, container: Container) -> None:
+    await change(api, batch, call_settings=ALWAYS)
     batches = MongoBatches(container.database)
     stored = await batches.get(batch["batch_id"])
     assert stored is not None
@@ -196,7 +200,7 @@ async def test_the_status_says_what_blocks(api: httpx.AsyncClient, batch: Batch,
     path = f"batches/{batch['batch_id']}/status"
     blocked = (await api.get(path, headers={"Accept-Language": "en"})).json()["blocked_by"]
     assert blocked == {
-        "reason": "no_balance",
+        "code": "no_balance",
         "message": "Not enough balance; goes on when the account is topped up",
         "since": f"{now:%Y-%m-%dT%H:%M:%SZ}",
         "until": f"{until:%Y-%m-%dT%H:%M:%SZ}",
@@ -207,6 +211,7 @@ async def test_the_status_says_what_blocks(api: httpx.AsyncClient, batch: Batch,
 
 
 async def test_a_block_whose_time_is_over_is_none(api: httpx.AsyncClient, batch: Batch, container: Container) -> None:
+    await change(api, batch, call_settings=ALWAYS)
     batches = MongoBatches(container.database)
     stored = await batches.get(batch["batch_id"])
     assert stored is not None
@@ -214,6 +219,35 @@ async def test_a_block_whose_time_is_over_is_none(api: httpx.AsyncClient, batch:
     over = Block(reason=Message(code="hours_closed"), since=now - timedelta(hours=9), until=now - timedelta(seconds=1))
     await batches.sleep(stored, now, over)
     assert (await api.get(f"batches/{batch['batch_id']}/status")).json()["blocked_by"] is None
+
+
+async def test_what_is_not_started_or_paused_is_blocked_by_that(
+    api: httpx.AsyncClient, account: dict[str, Any], batch: Batch, container: Container
+) -> None:
+    draft = (await api.post("batches", json=batch_body(contacts=None))).json()
+    assert draft["blocked_by"] == {
+        "code": "batch_is_draft",
+        "message": "Es un borrador sin contactos: agregue contactos para que empiece",
+        "since": draft["created_at"],
+        "until": None,
+    }
+    at = (container.clock.now() + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    scheduled = (await api.post("batches", json=batch_body(schedule_type="scheduled", scheduled_at=at))).json()
+    assert (scheduled["blocked_by"]["code"], scheduled["blocked_by"]["until"]) == ("batch_is_scheduled", at)
+    paused = (await change(api, batch, is_active=False))["blocked_by"]
+    assert (paused["code"], paused["message"]) == (
+        "batch_is_paused_by",
+        "Lo pausó api; sigue en pausa hasta que alguien lo reanude",
+    )
+    assert paused["since"] is not None
+    resumed = await change(api, batch, is_active=True, call_settings=ALWAYS)
+    assert resumed["blocked_by"] is None
+
+
+async def test_a_suspended_account_blocks_its_batches_at_once(api: httpx.AsyncClient, batch: Batch) -> None:
+    assert (await api.patch("accounts/acc-chile-001", json={"status": "suspended"})).status_code == 200
+    listed = (await api.get("batches")).json()
+    assert [one["blocked_by"]["code"] for one in listed] == ["account_suspended"]
 
 
 async def test_a_pause_by_the_system_says_why(api: httpx.AsyncClient, batch: Batch, container: Container) -> None:

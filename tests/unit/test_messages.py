@@ -9,7 +9,18 @@ from typing import NamedTuple
 import pytest
 from pydantic_core import core_schema
 
-from app.domain.messages import CATALOGUE, Message, errors, events, imports, reasons, render, timeline, validation
+from app.domain.messages import (
+    CATALOGUE,
+    Message,
+    errors,
+    events,
+    explanations,
+    imports,
+    reasons,
+    render,
+    timeline,
+    validation,
+)
 from app.domain.outcomes import Disposition
 from app.domain.phone_numbers import PhoneNumber
 
@@ -130,7 +141,7 @@ def test_both_languages_say_the_same(code: str) -> None:
 
 
 def test_no_code_is_in_two_files() -> None:
-    files = (errors, events, imports, reasons, timeline, validation)
+    files = (errors, events, explanations, imports, reasons, timeline, validation)
     assert sum(len(file.TEXTS) for file in files) == len(CATALOGUE)
 
 

@@ -6,18 +6,21 @@ from pydantic import Field
 
 from app.api.schemas.call_settings import CallSettingsReply, call_settings_reply
 from app.api.schemas.common import Instant, Number, Reason, Reply, reason_of
-from app.domain.batches import Batch, BatchStatus, Block, LogEntry, Progress, ScheduleType, VoiceSettings
+from app.domain.batches import Batch, BatchStatus, LogEntry, Progress, ScheduleType, VoiceSettings
+from app.domain.explanation import Obstacle
 from app.domain.messages import Language, Message
 from app.services.batches import BatchView
 
 
 class BlockedBy(Reply):
-    """Why a running batch does not call just now."""
+    """Why a batch that has contacts to call does not call just now."""
 
-    reason: str = Field(description="A stable code.")
+    code: str
     message: str
-    since: Instant
-    until: Instant = Field(description="When it looks again by itself.")
+    since: Instant | None = Field(description="Null if that is not known.")
+    until: Instant | None = Field(
+        description="When it is over, or is looked at again, by itself; null: not by waiting, or nobody can say."
+    )
 
 
 class BatchStatusReply(Reply):
@@ -133,7 +136,7 @@ def _status_fields(view: BatchView, language: Language) -> dict[str, Any]:
         "total_cost": view.usage.cost,
         "total_minutes": view.usage.minutes,
         "pause_reason": reason_of(batch.pause_reason, language),
-        "blocked_by": _blocked_by(view.block, language),
+        "blocked_by": _blocked_by(view.obstacle, language),
         "next_window_opens_at": view.next_window_opens_at,
         "scheduled_at": batch.scheduled_at,
         "started_at": batch.started_at,
@@ -161,12 +164,11 @@ def _percent(batch: Batch, progress: Progress) -> float:
     return round(100 * progress.finished / batch.total_jobs, 1) if batch.total_jobs else 0.0
 
 
-def _blocked_by(block: Block | None, language: Language) -> BlockedBy | None:
-    if block is None:
+def _blocked_by(obstacle: Obstacle | None, language: Language) -> BlockedBy | None:
+    if obstacle is None:
         return None
-    return BlockedBy(
-        reason=block.reason.code, message=block.reason.render(language), since=block.since, until=block.until
-    )
+    reason = obstacle.reason
+    return BlockedBy(code=reason.code, message=reason.render(language), since=obstacle.since, until=obstacle.until)
 
 
 def _warnings(batch: Batch, language: Language) -> list[AcceptedWarning]:

@@ -30,10 +30,22 @@ class TimelineEventReply(Reply):
     fence: int | None = Field(description="Raised whenever a worker takes the job.")
 
 
+class NowReply(Reply):
+    """Where the job stands, and what it waits for."""
+
+    state: JobState
+    why: Reason | None
+    since: Instant
+    next: Instant | None = Field(
+        description="When it is called if nobody does anything before; null if that cannot be known, or it never is."
+    )
+
+
 class TimelineReply(Reply):
     job_id: str
     batch_id: str
     status: ShownStatus
+    now: NowReply
     events: list[TimelineEventReply] = Field(description="In the order in which they happened.")
     truncated: bool = Field(description="Whether older events were cut away.")
 
@@ -44,6 +56,12 @@ def timeline_reply(timeline: JobTimeline, language: Language) -> TimelineReply:
         job_id=job.job_id,
         batch_id=job.batch_id,
         status=timeline.view.status,
+        now=NowReply(
+            state=job.state,
+            why=reason_of(timeline.now.why, language),
+            since=timeline.now.since,
+            next=timeline.now.next,
+        ),
         events=[_event(event, language) for event in timeline.events],
         truncated=timeline.truncated,
     )

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from app.domain.messages import errors, events, imports, reasons, timeline, validation
+from app.domain.messages import errors, events, explanations, imports, reasons, timeline, validation
 
 Language = Literal["es", "en"]
 DEFAULT_LANGUAGE: Language = "es"
@@ -17,6 +17,7 @@ DEFAULT_LANGUAGE: Language = "es"
 CATALOGUE: Mapping[str, Mapping[Language, str]] = {
     **errors.TEXTS,
     **events.TEXTS,
+    **explanations.TEXTS,
     **imports.TEXTS,
     **reasons.TEXTS,
     **timeline.TEXTS,
