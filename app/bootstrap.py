@@ -7,10 +7,21 @@ from datetime import timedelta
 
 from app.clock import Clock
 from app.config import Settings
+from app.domain.access_ports import AuditLog
 from app.domain.money import Pricing
+from app.integrations.credentials.access_tokens import AccessTokens
+from app.integrations.credentials.passwords import Passwords
 from app.integrations.retell.client import RetellClient
 from app.integrations.spreadsheets.files import SpreadsheetFiles
+from app.repositories.access import (
+    MongoApiKeys,
+    MongoLoginFailures,
+    MongoRefreshTokens,
+    MongoSecrets,
+    MongoUsers,
+)
 from app.repositories.accounts import MongoAccounts
+from app.repositories.audit_log import MongoAuditLog
 from app.repositories.batches import MongoBatches
 from app.repositories.database import Database, connect
 from app.repositories.do_not_call import MongoDoNotCallList
@@ -21,6 +32,7 @@ from app.repositories.transactions import MongoTransactions
 from app.repositories.uploads import MongoUploads
 from app.services.accounts import AccountService
 from app.services.admission import Admission
+from app.services.api_keys import ApiKeyService
 from app.services.batch_creation import BatchCreation
 from app.services.batches import BatchService
 from app.services.call_following import CallFollowing
@@ -32,10 +44,22 @@ from app.services.do_not_call import DoNotCallService
 from app.services.explaining import Explaining
 from app.services.jobs import JobService
 from app.services.rescuing import Rescuing
+from app.services.sessions import Lifetimes, SessionService
 from app.services.settling import Settling
 from app.services.uploads import UploadService
+from app.services.users import UserService
 from app.services.verifying import Verifying
 from app.services.worker_control import ProviderHold, WorkerControl
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may do what: users, their sessions, machines' keys, and the log of who did what."""
+
+    users: UserService
+    sessions: SessionService
+    api_keys: ApiKeyService
+    audit_log: AuditLog
 
 
 @dataclass(frozen=True)
@@ -45,6 +69,7 @@ class Container:
     settings: Settings
     clock: Clock
     database: Database
+    access: Access
     accounts: AccountService
     batches: BatchService
     batch_creation: BatchCreation
@@ -92,6 +117,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             settings=settings,
             clock=clock,
             database=database,
+            access=_access(settings, clock, database),
             accounts=AccountService(accounts, batches, jobs, transactions, clock, pricing),
             batches=BatchService(batches, jobs, transactions, explaining, clock),
             batch_creation=BatchCreation(accounts, batches, jobs, uploads, clock),
@@ -101,6 +127,34 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         )
     finally:
         await database.close()
+
+
+def _access(settings: Settings, clock: Clock, database: Database) -> Access:
+    users, tokens, accounts, passwords = (
+        MongoUsers(database),
+        MongoRefreshTokens(database),
+        MongoAccounts(database),
+        Passwords(),
+    )
+    lifetimes = Lifetimes(
+        access=timedelta(minutes=settings.access_token_minutes), refresh=timedelta(days=settings.refresh_token_days)
+    )
+    return Access(
+        users=UserService(users, tokens, accounts, passwords, clock),
+        sessions=SessionService(
+            users,
+            tokens,
+            MongoLoginFailures(database),
+            MongoSecrets(database),
+            passwords,
+            AccessTokens(),
+            clock,
+            lifetimes,
+            settings.auth_secret.get_secret_value(),
+        ),
+        api_keys=ApiKeyService(MongoApiKeys(database), accounts, clock),
+        audit_log=MongoAuditLog(database),
+    )
 
 
 @asynccontextmanager

@@ -65,6 +65,14 @@ class Settings(BaseSettings):
     upload_retention_hours: int = Field(default=24, ge=1)
     """How long a previewed file can be turned into a batch."""
     cors_origins: list[str] = []
+    authentication: bool = True
+    """False: every request may do everything. Only for a laptop."""
+    auth_secret: SecretStr = SecretStr("")
+    """Signs access tokens, 32 characters or more. Empty: one is made and kept in the database, for all processes."""
+    access_token_minutes: int = Field(default=15, ge=1, le=24 * 60)
+    refresh_token_days: int = Field(default=14, ge=1, le=365)
+    requests_per_minute: int = Field(default=1200, ge=10)
+    """Of one user, key or (without one) address, at one API process."""
 
     # Logs ----------------------------------------------------------------------------------------------------------
     log_format: Literal["console", "json"] = "console"
@@ -77,6 +85,13 @@ class Settings(BaseSettings):
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("must be an http:// or https:// address")
         return value.rstrip("/")
+
+    @field_validator("auth_secret")
+    @classmethod
+    def _is_long(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < 32:
+            raise ValueError("must have at least 32 characters")
+        return value
 
     @model_validator(mode="after")
     def _leases_outlive_what_they_cover(self) -> Self:

@@ -4,14 +4,17 @@ import logging
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from app.api import problems
+from app.api.audit import Audit
+from app.api.authentication import Authentication
+from app.api.authorisation import authorise
 from app.api.lifecycle import OneLineRefusal, lifespan
-from app.api.middleware import BodyLimit, RequestContext
+from app.api.middleware import BodyLimit, RequestContext, SecureHeaders
 from app.api.openapi import document, operation_id
-from app.api.routes import accounts, batches, do_not_call, health, jobs, uploads
+from app.api.routes import accounts, api_keys, audit_log, auth, batches, do_not_call, health, jobs, uploads, users
 from app.clock import Clock
 from app.config import Settings, SettingsError, load_settings
 from app.log_config import configure_logging
@@ -33,12 +36,28 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.openapi = partial(document, app)  # type: ignore[method-assign]
     app.include_router(health.router)
     # Before the batches: "excel" is no batch id.
-    for router in (accounts.router, uploads.router, batches.router, jobs.router, do_not_call.router):
-        app.include_router(router, prefix=API)
+    for router in (
+        auth.router,
+        users.router,
+        api_keys.router,
+        audit_log.router,
+        accounts.router,
+        uploads.router,
+        batches.router,
+        jobs.router,
+        do_not_call.router,
+    ):
+        app.include_router(router, prefix=API, dependencies=[Depends(authorise)])
+    app.include_router(auth.open_router, prefix=API)
     problems.install(app)
     # The last one added is the outermost: also a 500 and a 413 carry the headers that a browser asks for.
+    app.add_middleware(Audit)
+    app.add_middleware(
+        Authentication, required=settings.authentication, requests_per_minute=settings.requests_per_minute
+    )
     app.add_middleware(BodyLimit, max_upload_megabytes=settings.max_upload_megabytes)
     app.add_middleware(RequestContext, clock=Clock())
+    app.add_middleware(SecureHeaders)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,

@@ -8,6 +8,8 @@ import asyncio
 import json
 import signal
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -121,7 +123,7 @@ async def _demo(*, leave: bool, workers: int, speed: float, home: Path) -> bool:
 
 
 async def _story(stack: Stack) -> bool:
-    async with asyncio.timeout(MAX_SECONDS), httpx.AsyncClient(base_url=f"{stack.api_url}/api/v1", timeout=30) as api:
+    async with asyncio.timeout(MAX_SECONDS), _logged_in(stack) as api:
         account = await _post(api, "/accounts", json=ACCOUNT)
         console.print(f"Account [bold]{account['account_id']}[/bold] with {account['balance']['credits']:g} credits")
         upload_id = await _preview(api, account["account_id"])
@@ -137,6 +139,16 @@ async def _story(stack: Stack) -> bool:
         status = await _get(api, f"/batches/{batch['batch_id']}/status")
     _show_results(jobs, creates, status, balance)
     return _is_as_expected(jobs, creates)
+
+
+@asynccontextmanager
+async def _logged_in(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the API as an operator's browser is one: with the access token of a login."""
+    async with httpx.AsyncClient(base_url=f"{stack.api_url}/api/v1", timeout=30) as api:
+        credentials = {"email": stack.credentials.email, "password": stack.credentials.password}
+        session = await _post(api, "/auth/login", json=credentials)
+        api.headers["Authorization"] = f"Bearer {session['access_token']}"
+        yield api
 
 
 async def _preview(api: httpx.AsyncClient, account_id: str) -> str:
@@ -245,6 +257,7 @@ def _result(job: dict[str, Any]) -> dict[str, Any]:
 
 def _say_where(stack: Stack, home: Path) -> None:
     console.print(f"API {stack.api_url}  (docs {stack.api_url}/docs)  ·  simulator {stack.simulator_url}")
+    console.print(f"Log in as {stack.credentials.email} with {stack.credentials.password}", highlight=False)
     console.print(f"Logs in {home / 'logs'}\n", highlight=False)
 
 

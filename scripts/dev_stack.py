@@ -5,6 +5,7 @@ sessions of their own, so that Ctrl-C reaches only this one, which then stops th
 """
 
 import asyncio
+import secrets
 import socket
 import subprocess
 import sys
@@ -18,9 +19,12 @@ import httpx
 from app.bootstrap import open_container
 from app.child_processes import dying_with_parent
 from app.config import Settings, inherited_environment
+from app.domain.access import Role
 from app.domain.errors import DatabaseUnavailable
 from app.repositories.database import DatabaseUnsuitable
 from app.repositories.embedded_mongod import start_embedded_mongod
+from app.services.api_keys import NewApiKey
+from app.services.users import NewUser
 
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / ".cadencia"
@@ -48,16 +52,31 @@ class Part:
         return self.process.poll() is None
 
 
+@dataclass(frozen=True)
+class Credentials:
+    """An administrator's, and a key for programs. Made anew for each stack."""
+
+    email: str
+    password: str
+    api_key: str
+
+
 @dataclass
 class Stack:
-    """A running stack: where its parts answer, and its processes."""
+    """A running stack: where its parts answer, who may use it, and its processes."""
 
     mongodb_uri: str
     simulator_url: str
     api_url: str
     home: Path
+    credentials: Credentials
     parts: dict[str, Part] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+
+    def client(self) -> httpx.AsyncClient:
+        """A client of the API that may do everything."""
+        headers = {"Authorization": f"Bearer {self.credentials.api_key}"}
+        return httpx.AsyncClient(base_url=f"{self.api_url}/api/v1", headers=headers, timeout=30)
 
     def start_worker(self, name: str) -> Part:
         """One more call worker."""
@@ -97,9 +116,9 @@ async def running_stack(
             uri = mongod.uri
         simulator_url = f"http://127.0.0.1:{free_port(simulator_port)}"
         api_url = f"http://127.0.0.1:{free_port(api_port)}"
-        await _drop(uri, database)
+        credentials = await _begin(uri, database)
         environment |= _settings(uri, database, simulator_url) | (settings or {})
-        stack = Stack(uri, simulator_url, api_url, home, environment=environment)
+        stack = Stack(uri, simulator_url, api_url, home, credentials, environment=environment)
         stopping.callback(_stop_all, stack)
         stack.parts["simulator"] = start("simulator", _simulator(simulator_url, speed, script), environment, home)
         stack.parts["api"] = start("api", _api(api_url), environment, home)
@@ -140,12 +159,18 @@ def free_port(wanted: int) -> int:
     raise StackError("no free port on 127.0.0.1")
 
 
-async def _drop(uri: str, database: str) -> None:
+async def _begin(uri: str, database: str) -> Credentials:
+    """Empty the database, and let somebody in."""
     settings = Settings.model_validate({"mongodb_uri": uri, "mongodb_database": database})
     try:
         async with open_container(settings) as container:
             await container.database.check()
             await container.database.drop()
+            await container.prepare_database()
+            email, password = "admin@cadencia.example", secrets.token_urlsafe(12)
+            await container.access.users.create(NewUser(email, "Admin", Role.ADMIN, password))
+            _, api_key = await container.access.api_keys.create(NewApiKey("stack", Role.ADMIN, None, None), user=email)
+            return Credentials(email, password, api_key)
     except (DatabaseUnavailable, DatabaseUnsuitable) as error:
         raise StackError(f"MongoDB cannot be used: {error}") from None
 

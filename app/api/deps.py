@@ -7,11 +7,9 @@ from fastapi import Depends, Header, Request
 from app.api.lifecycle import Runtime
 from app.api.problems import request_language
 from app.bootstrap import Container
+from app.domain.access import Permission, Principal
 from app.domain.errors import DatabaseUnavailable
 from app.domain.messages import Language
-
-USER = "api"
-"""Who a change by request is logged as, until requests are authenticated."""
 
 
 def _runtime(request: Request) -> Runtime:
@@ -30,9 +28,23 @@ def _language(request: Request) -> Language:
     return request_language(request)
 
 
+def _principal(request: Request) -> Principal:
+    principal: Principal = request.state.principal
+    return principal
+
+
+def _administrator(principal: Annotated[Principal, Depends(_principal)]) -> Principal:
+    principal.require(Permission.ADMINISTER)
+    return principal
+
+
 RuntimeDep = Annotated[Runtime, Depends(_runtime)]
 ContainerDep = Annotated[Container, Depends(_container)]
 LanguageDep = Annotated[Language, Depends(_language)]
+PrincipalDep = Annotated[Principal, Depends(_principal)]
+"""Whoever asks; that they may, and that every id in the address is theirs to see, app.api.authorisation has checked."""
+AdministratorDep = Annotated[Principal, Depends(_administrator)]
+"""The same, of whom the route demands to be an administrator."""
 IdempotencyKey = Annotated[
     str | None,
     Header(

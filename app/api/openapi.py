@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from app.api.authentication import describe
 from app.api.problems import MEDIA_TYPE, Problem
 
 DESCRIPTION = """
@@ -15,9 +16,11 @@ time, within the money.
 * Lists are arrays, newest first: `?limit=` and `?skip=`, the total in `X-Total-Count`, the next page in `Link`.
 * Errors are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problems with a stable `code`.
 * Texts for people are Spanish, or English with `Accept-Language: en`.
+* Every request but the login needs `Authorization: Bearer` with an access token or an API key.
 * Times are ISO 8601 in UTC; enums are accepted in any letter case and answered in lower case.
 """
 TAGS = [
+    {"name": "access", "description": "Users, sessions, API keys, and the log of who changed what."},
     {"name": "accounts", "description": "Customers: plan, limits, prices and what is left of the money."},
     {"name": "batches", "description": "Campaigns: contacts, rules, and where each is in its life."},
     {"name": "jobs", "description": "One contact of one batch, called until it is final."},
@@ -26,10 +29,13 @@ TAGS = [
 ]
 _MEANINGS = {
     400: "The body is not what its Content-Type says.",
+    401: "No valid token: log in, refresh, or check the API key.",
+    403: "The role or scope of the user or key does not allow it.",
     404: "There is no such object.",
     409: "The state of the object forbids it, or the idempotency key belongs to another request.",
     413: "The body is too large.",
     422: "The input is wrong; `errors` says where.",
+    429: "Asked too often. Try again after `Retry-After` seconds.",
     503: "MongoDB is away; nothing was done. Try again after `Retry-After` seconds.",
 }
 
@@ -55,5 +61,16 @@ def document(app: FastAPI) -> dict[str, Any]:
         components = schema.setdefault("components", {}).setdefault("schemas", {})
         components.update(problem.pop("$defs", {}))
         components["Problem"] = problem
+        describe(schema)
+        _add_refusals(schema)
         app.openapi_schema = schema
     return app.openapi_schema
+
+
+def _add_refusals(schema: dict[str, Any]) -> None:
+    """What a guarded operation may answer besides: it is the same for all of them."""
+    for methods in schema["paths"].values():
+        for operation in methods.values():
+            if operation["security"]:
+                refusals = {str(status): reply for status, reply in problems(401, 403, 429).items()}
+                operation["responses"] = dict(sorted({**refusals, **operation["responses"]}.items()))

@@ -14,9 +14,12 @@ from app.domain.errors import (
     CadenciaError,
     Conflict,
     FieldError,
+    Forbidden,
     InvalidInput,
     NotFound,
     SpreadsheetRejected,
+    TooManyRequests,
+    Unauthenticated,
     Unavailable,
 )
 from app.domain.messages import CATALOGUE, Language, render
@@ -28,6 +31,9 @@ MAX_ERRORS = 200
 STATUS: dict[type[CadenciaError], HTTPStatus] = {
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     SpreadsheetRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    Forbidden: HTTPStatus.FORBIDDEN,
+    TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -142,14 +148,27 @@ def _status_of(error: CadenciaError) -> HTTPStatus:
 
 async def _domain_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, CadenciaError)  # noqa: S101 - registered for this class
+    return problem_of(request, error)
+
+
+def problem_of(request: Request, error: CadenciaError) -> Response:
+    """The answer for an error of ours."""
     language = request_language(request)
     status = _status_of(error)
     if isinstance(error, InvalidInput):
         errors = [_field_error(problem, language) for problem in error.errors[:MAX_ERRORS]]
         detail = error.message.render(language) if error.code != "invalid_input" else _summary(errors, language)
         return problem_response(request, status, error.code, detail, errors=errors)
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
-    return problem_response(request, status, error.code, error.message.render(language), headers=headers)
+    return problem_response(request, status, error.code, error.message.render(language), headers=_headers(error))
+
+
+def _headers(error: CadenciaError) -> dict[str, str] | None:
+    if isinstance(error, TooManyRequests):
+        return {"Retry-After": str(error.retry_after)}
+    if isinstance(error, Unavailable):
+        return {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    # RFC 9110 §11.6.1: a 401 says which scheme would do.
+    return {"WWW-Authenticate": 'Bearer realm="cadencia"'} if isinstance(error, Unauthenticated) else None
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:

@@ -3,12 +3,16 @@
 * CadenciaError           carries a catalogue code and parameters
   + InvalidInput          the caller sent something wrong; one FieldError a field or row
   + NotFound              no such account, batch, job or upload (or it is somebody else's)
+  + Unauthenticated       nobody we know, or no longer
+  + Forbidden             known, but not allowed to do this
+  + TooManyRequests       later; `retry_after` says when
   + Conflict              the object is in a state that forbids the request
   + SpreadsheetRejected   the file cannot be read, or is no contact list
   + Unavailable           a dependency is away; nothing was done, try again
     - DatabaseUnavailable
 """
 
+import math
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -51,6 +55,22 @@ class InvalidInput(CadenciaError):
 
 class NotFound(CadenciaError):
     """There is no such object for this caller."""
+
+
+class Unauthenticated(CadenciaError):
+    """No credentials, or none that are valid now."""
+
+
+class Forbidden(CadenciaError):
+    """The caller's role or scope does not allow it."""
+
+
+class TooManyRequests(CadenciaError):
+    """Asked too often; `retry_after` is in seconds."""
+
+    def __init__(self, code: str, retry_after: float) -> None:
+        super().__init__(code, seconds=math.ceil(retry_after))
+        self.retry_after = math.ceil(retry_after)
 
 
 class Conflict(CadenciaError):

@@ -5,7 +5,7 @@ answers the job as it is afterwards, or None: "no longer mine", upon which the c
 Every repository method raises DatabaseUnavailable when MongoDB is away.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
@@ -38,8 +38,8 @@ class Accounts(Protocol):
 
     async def get(self, account_id: str) -> Account | None: ...
     async def get_many(self, account_ids: Iterable[str]) -> dict[str, Account]: ...
-    async def page(self, *, limit: int, skip: int) -> tuple[list[Account], int]:
-        """Newest first, and how many there are in all."""
+    async def page(self, *, account_ids: Collection[str] | None, limit: int, skip: int) -> tuple[list[Account], int]:
+        """Of these accounts (None: of all), newest first, and how many there are in all."""
 
     async def update(self, account_id: str, changes: dict[str, Any]) -> Account | None: ...
 
@@ -80,7 +80,12 @@ class Batches(Protocol):
     async def ids_of_account(self, account_id: str) -> dict[str, BatchStatus]: ...
 
     async def page(
-        self, *, account_id: str | None, statuses: Sequence[BatchStatus] | None, limit: int, skip: int
+        self,
+        *,
+        account_ids: Collection[str] | None,
+        statuses: Sequence[BatchStatus] | None,
+        limit: int,
+        skip: int,
     ) -> tuple[list[Batch], int]: ...
 
     async def move(
@@ -128,7 +133,7 @@ class Jobs(Protocol):
     async def page(
         self,
         *,
-        account_id: str | None,
+        account_ids: Collection[str] | None,
         batch_id: str | None,
         states: Sequence[JobState] | None,
         waiting_for: Sequence[WaitingFor] | None,

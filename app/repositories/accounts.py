@@ -1,6 +1,6 @@
 """Accounts in MongoDB. The money moves here are each one conditional update on the account's own document."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -41,10 +41,13 @@ class MongoAccounts(Repository):
         return {account.account_id: account for account in accounts if account is not None}
 
     @guarded
-    async def page(self, *, limit: int, skip: int) -> tuple[list[Account], int]:
-        cursor = self._accounts.find({}, _WITHOUT_KEYS).sort([("created_at", DESCENDING), ("_id", DESCENDING)])
+    async def page(self, *, account_ids: Collection[str] | None, limit: int, skip: int) -> tuple[list[Account], int]:
+        match: Document = {} if account_ids is None else {"_id": {"$in": list(account_ids)}}
+        cursor = self._accounts.find(match, _WITHOUT_KEYS).sort([("created_at", DESCENDING), ("_id", DESCENDING)])
         found = [from_document(Account, document) async for document in cursor.skip(skip).limit(limit)]
-        return found, await self._accounts.estimated_document_count()
+        if account_ids is None:
+            return found, await self._accounts.estimated_document_count()
+        return found, await self._accounts.count_documents(match)
 
     @guarded
     async def update(self, account_id: str, changes: dict[str, Any]) -> Account | None:

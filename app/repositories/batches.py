@@ -1,6 +1,6 @@
 """Batches and their logs in MongoDB."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +9,7 @@ from pymongo.errors import DuplicateKeyError
 
 from app.domain.batches import Batch, BatchStatus, Block, LogEntry
 from app.repositories.database import Database, Document, Repository, guarded
-from app.repositories.documents import from_document, optional, plain, readable, set_or_unset, to_document
+from app.repositories.documents import any_of, from_document, optional, plain, readable, set_or_unset, to_document
 
 PUT_ASIDE = timedelta(minutes=10)
 
@@ -43,11 +43,16 @@ class MongoBatches(Repository):
 
     @guarded
     async def page(
-        self, *, account_id: str | None, statuses: Sequence[BatchStatus] | None, limit: int, skip: int
+        self,
+        *,
+        account_ids: Collection[str] | None,
+        statuses: Sequence[BatchStatus] | None,
+        limit: int,
+        skip: int,
     ) -> tuple[list[Batch], int]:
         match: Document = {}
-        if account_id is not None:
-            match["account_id"] = account_id
+        if account_ids is not None:
+            match["account_id"] = any_of(account_ids)
         if statuses is not None:
             match["status"] = {"$in": [status.value for status in statuses]}
         cursor = self._batches.find(match).sort([("created_at", DESCENDING), ("_id", DESCENDING)])

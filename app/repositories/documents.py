@@ -3,6 +3,7 @@
 A document has the model's fields, its id as `_id`, and no field for None, so that partial indexes on `$exists` hold.
 """
 
+from collections.abc import Collection
 from datetime import time
 from enum import Enum
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from app.domain.access import ApiKey, RefreshToken, User
 from app.domain.accounts import Account
 from app.domain.batches import Batch
 from app.domain.do_not_call import DoNotCallEntry
@@ -29,6 +31,9 @@ _ID_FIELD: dict[type[BaseModel], str] = {
     Job: "job_id",
     OtherJob: "job_id",
     Transaction: "transaction_id",
+    User: "user_id",
+    ApiKey: "key_id",
+    RefreshToken: "token_hash",
 }
 
 
@@ -82,6 +87,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, time):
         return f"{value:%H:%M}"
     return value
+
+
+def any_of(values: Collection[str]) -> Any:
+    """What a field must match to be one of `values`: a plain value for one, which an index sorts better by."""
+    return next(iter(values)) if len(values) == 1 else {"$in": list(values)}
 
 
 def set_or_unset(changes: dict[str, Any]) -> Document:

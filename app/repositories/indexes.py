@@ -84,6 +84,27 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="newest_of_account",
         ),
     ],
+    "users": [
+        # POST /auth/login; and one user an email.
+        IndexModel([("email", ASCENDING)], name="email", unique=True),
+    ],
+    "api_keys": [],
+    "refresh_tokens": [
+        # A token used twice, and a logout, end the whole family; a changed password every session of the user.
+        IndexModel([("family", ASCENDING)], name="family"),
+        IndexModel([("user_id", ASCENDING)], name="user"),
+        IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
+    ],
+    "login_failures": [
+        IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
+    ],
+    "secrets": [],
+    "audit_log": [
+        # GET /audit-log, newest first, of everybody, of an account, of a user.
+        IndexModel([("at", DESCENDING), ("_id", DESCENDING)], name="newest"),
+        IndexModel([("account_id", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)], name="newest_of_account"),
+        IndexModel([("user", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)], name="newest_of_user"),
+    ],
     "transactions": [
         # GET /accounts/{id}/transactions, and an account's usage of a month.
         IndexModel(
@@ -115,5 +136,7 @@ INDEXES: dict[str, list[IndexModel]] = {
 async def ensure_indexes(database: Database) -> None:
     """Create what is missing. Raises DatabaseUnavailable."""
     for collection, indexes in INDEXES.items():
+        if not indexes:
+            continue  # read by `_id` alone
         async with database.operation():
             await database.collection(collection).create_indexes(indexes)

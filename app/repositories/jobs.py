@@ -3,7 +3,7 @@
 What the workers do with them is in job_queue.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from pymongo import DESCENDING, ReturnDocument
@@ -13,7 +13,7 @@ from app.domain.jobs import IN_FLIGHT, OPERATOR_PRIORITY, Job, JobState, Waiting
 from app.domain.messages import Message
 from app.domain.timeline import JobEvent, TimelineEvent
 from app.repositories.database import Database, Document, Repository, guarded
-from app.repositories.documents import from_document, optional, plain, to_document
+from app.repositories.documents import any_of, from_document, optional, plain, to_document
 from app.repositories.timelines import WITHOUT_TIMELINE, appended, pushed
 
 DUPLICATE_KEY = 11000
@@ -52,7 +52,7 @@ class MongoJobs(Repository):
     async def page(
         self,
         *,
-        account_id: str | None,
+        account_ids: Collection[str] | None,
         batch_id: str | None,
         states: Sequence[JobState] | None,
         waiting_for: Sequence[WaitingFor] | None,
@@ -60,15 +60,15 @@ class MongoJobs(Repository):
         skip: int,
     ) -> tuple[list[Job], int]:
         match: Document = {}
-        if account_id is not None:
-            match["account_id"] = account_id
+        if account_ids is not None:
+            match["account_id"] = any_of(account_ids)
         if batch_id is not None:
             match["batch_id"] = batch_id
         if states is not None:
             match["state"] = {"$in": [state.value for state in states]}
         if waiting_for is not None:
             match["waiting_for"] = {"$in": [reason.value for reason in waiting_for]}
-        index = "list_of_batch" if batch_id else "list_of_account" if account_id else "list"
+        index = "list_of_batch" if batch_id else "list_of_account" if account_ids is not None else "list"
         # A batch's jobs are numbered in its contacts' order, so `_id` alone sorts them.
         order = [("_id", DESCENDING)] if batch_id else [("created_at", DESCENDING), ("_id", DESCENDING)]
         cursor = self._jobs.find(_ANY_STATUS | match, WITHOUT_TIMELINE, hint=index).sort(order).skip(skip).limit(limit)

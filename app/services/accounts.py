@@ -1,6 +1,6 @@
 """Use cases of accounts: create, read, change, and what is left of the money."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -118,8 +118,8 @@ class AccountService:
         """Those that exist, by id."""
         return await self._accounts.get_many(account_ids)
 
-    async def page(self, *, limit: int, skip: int) -> tuple[list[Account], int]:
-        return await self._accounts.page(limit=limit, skip=skip)
+    async def page(self, *, account_ids: Collection[str] | None, limit: int, skip: int) -> tuple[list[Account], int]:
+        return await self._accounts.page(account_ids=account_ids, limit=limit, skip=skip)
 
     async def change(self, account_id: str, changes: dict[str, Any]) -> Account:
         """Set what is given. Whatever may let calls go on again wakes the account's batches."""

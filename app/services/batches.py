@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -151,10 +151,16 @@ class BatchService:
         ]
 
     async def page(
-        self, *, account_id: str | None, status: BatchStatus | None, is_active: bool | None, limit: int, skip: int
+        self,
+        *,
+        account_ids: Collection[str] | None,
+        status: BatchStatus | None,
+        is_active: bool | None,
+        limit: int,
+        skip: int,
     ) -> tuple[list[BatchView], int]:
         statuses = _statuses(status, is_active)
-        batches, total = await self._batches.page(account_id=account_id, statuses=statuses, limit=limit, skip=skip)
+        batches, total = await self._batches.page(account_ids=account_ids, statuses=statuses, limit=limit, skip=skip)
         return await self.views(batches), total
 
     async def logs(self, batch_id: str, *, limit: int, skip: int) -> tuple[list[LogEntry], int]:

@@ -116,6 +116,13 @@ class DoNotCallService:
         entries = [entry for entry in await self._list.standing(account_id, [key]) if entry.stands_at(now)]
         return Check(key, matches(entries, now).get(key), entries)
 
+    async def get(self, entry_id: str) -> DoNotCallEntry:
+        """Raises NotFound."""
+        found = await self._list.get_many([entry_id])
+        if not found:
+            raise NotFound("do_not_call_entry_not_found", entry_id=entry_id)
+        return found[0]
+
     async def remove(self, entry_id: str, *, user: str) -> None:
         """Raises NotFound."""
         if not await self._list.remove(entry_id):

@@ -1,6 +1,6 @@
 """Use cases of a single job: read, retry, cancel."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -85,17 +85,23 @@ class JobService:
         return JobTimeline(view, events, await self._explaining.explain(job, view.batch), truncated)
 
     async def page(
-        self, *, account_id: str | None, batch_id: str | None, status: ShownStatus | None, limit: int, skip: int
+        self,
+        *,
+        account_ids: Collection[str] | None,
+        batch_id: str | None,
+        status: ShownStatus | None,
+        limit: int,
+        skip: int,
     ) -> tuple[list[JobView], int]:
         states, waiting_for = _filter(status)
-        if account_id is not None and batch_id is not None:
+        if account_ids is not None and batch_id is not None:
             batch = await self._batches.get(batch_id)
-            if batch is None or batch.account_id != account_id:
+            if batch is None or batch.account_id not in account_ids:
                 return [], 0
             # All its jobs are the account's; to ask each of them would cost as much as reading them all.
-            account_id = None
+            account_ids = None
         jobs, total = await self._jobs.page(
-            account_id=account_id, batch_id=batch_id, states=states, waiting_for=waiting_for, limit=limit, skip=skip
+            account_ids=account_ids, batch_id=batch_id, states=states, waiting_for=waiting_for, limit=limit, skip=skip
         )
         batches = {batch_id: await self._batches.get(batch_id) for batch_id in {job.batch_id for job in jobs}}
         # A job without its batch is what an import that is being undone has left for a moment.

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator
 from copy import deepcopy
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -11,8 +12,11 @@ from fastapi import FastAPI
 
 from app.bootstrap import Container
 from app.config import Settings
+from app.domain.access import ApiKey, Role
 from app.main import create_app
+from app.repositories.access import MongoApiKeys
 
+CREDENTIALS = {"Authorization": "Bearer cad_key-tests.secret"}
 API = "http://cadencia.test/api/v1/"
 
 ACCOUNT: dict[str, Any] = {
@@ -74,7 +78,7 @@ async def running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """A client of `app` while its lifespan runs."""
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=API) as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=API, headers=CREDENTIALS) as client,
     ):
         yield client
 
@@ -87,8 +91,23 @@ async def session_api(settings: Settings, session_container: Container) -> Async
 
 @pytest.fixture
 async def api(session_api: httpx.AsyncClient, container: Container) -> httpx.AsyncClient:
-    """A client of the API on an empty database."""
+    """A client of the API, who may do everything, on a database that is empty but for its key."""
+    await let_in(container)
     return session_api
+
+
+async def let_in(container: Container) -> None:
+    """Make CREDENTIALS valid."""
+    await MongoApiKeys(container.database).insert(
+        ApiKey(
+            key_id="key-tests",
+            name="api",
+            role=Role.ADMIN,
+            secret_hash=sha256(b"secret").hexdigest(),
+            created_by="tests",
+            created_at=container.clock.now(),
+        )
+    )
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from app.main import create_app
 from app.repositories.database import DatabaseUnsuitable
 from app.repositories.embedded_mongod import EmbeddedMongod, start_embedded_mongod
-from tests.api.conftest import ACCOUNT, BATCH, problem, running
+from tests.api.conftest import ACCOUNT, BATCH, let_in, problem, running
 from tests.conftest import make_settings
 
 HEALTH = "http://cadencia.test/health"
@@ -58,6 +58,7 @@ async def test_health_while_all_is_well(api: httpx.AsyncClient) -> None:
 async def test_mongodb_goes_and_comes_back(own_mongod: EmbeddedMongod) -> None:
     app = create_app(make_settings(own_mongod.uri, mongodb_timeout_seconds=0.5))
     async with running(app) as api:
+        await let_in(app.state.runtime.container)
         assert (await api.post("accounts", json=ACCOUNT)).status_code == 201
         port = own_mongod.port
         await own_mongod.stop()
@@ -81,13 +82,15 @@ async def test_it_starts_without_mongodb_and_prepares_it_later(own_mongod: Embed
     uri, port = own_mongod.uri, own_mongod.port
     await own_mongod.stop()
     with capture_logs() as log:
-        async with running(create_app(make_settings(uri, mongodb_timeout_seconds=0.3))) as api:
+        app = create_app(make_settings(uri, mongodb_timeout_seconds=0.3))
+        async with running(app) as api:
             problem(await api.post("accounts", json=ACCOUNT), 503, "database_unavailable")
             assert (await api.get(HEALTH)).status_code == 503
             # What needs no database is answered all the same.
-            problem(await api.get("nada"), 404, "route_not_found")
+            problem(await api.get("http://cadencia.test/nada"), 404, "route_not_found")
             async with await start_embedded_mongod(own_mongod.data_dir, port):
                 await until(healthy(api))
+                await let_in(app.state.runtime.container)
                 # With its indexes, or a key would create twice.
                 headers = {"Idempotency-Key": "una vez"}
                 assert (await api.post("accounts", json=ACCOUNT)).status_code == 201

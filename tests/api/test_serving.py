@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 
 import httpx
-import pytest
 
+from app.bootstrap import Container
 from app.domain.errors import DatabaseUnavailable
 from app.repositories.embedded_mongod import EmbeddedMongod
 from scripts.retell_simulator.server import bind
+from tests.api.conftest import CREDENTIALS, let_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,13 +52,13 @@ def test_importing_the_module_needs_no_settings(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.usefixtures("container")
-async def test_it_serves_and_stops(tmp_path: Path, mongod: EmbeddedMongod) -> None:
+async def test_it_serves_and_stops(tmp_path: Path, mongod: EmbeddedMongod, container: Container) -> None:
+    await let_in(container)
     port = free_port()
     process = serve(tmp_path, port, MONGODB_URI=mongod.uri, MONGODB_DATABASE="cadencia_test")
     try:
         async with (
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, headers=CREDENTIALS) as client,
             asyncio.timeout(30),
         ):
             while True:

@@ -6,7 +6,6 @@ import signal
 from collections import Counter
 from pathlib import Path
 
-import httpx
 import pytest
 
 from app.repositories.embedded_mongod import EmbeddedMongod
@@ -32,7 +31,7 @@ async def test_kill_9_in_mid_campaign(mongod: EmbeddedMongod, tmp_path: Path, mo
         running_stack(
             database="cadencia_kill", workers=2, speed=30, home=tmp_path, settings=FAST, api_port=0, simulator_port=0
         ) as stack,
-        httpx.AsyncClient(base_url=f"{stack.api_url}/api/v1", timeout=20) as api,
+        stack.client() as api,
     ):
         operator = Operator(stack, api)
         phones = [f"+5698{i:07d}" for i in range(CONTACTS)]
@@ -71,7 +70,7 @@ async def test_sigterm_hands_over_and_ends_well(
         running_stack(
             database="cadencia_term", workers=1, speed=10, home=tmp_path, settings=FAST, api_port=0, simulator_port=0
         ) as stack,
-        httpx.AsyncClient(base_url=f"{stack.api_url}/api/v1", timeout=20) as api,
+        stack.client() as api,
     ):
         operator = Operator(stack, api)
         batch_id = await operator.batch(await operator.account(3), [f"+5698{i:07d}" for i in range(6)])

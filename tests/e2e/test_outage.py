@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import httpx
 import pytest
 
 from app.repositories.embedded_mongod import start_embedded_mongod
@@ -25,7 +24,7 @@ async def test_a_mongod_restart_in_mid_campaign(tmp_path: Path, monkeypatch: pyt
                 api_port=0,
                 simulator_port=0,
             ) as stack,
-            httpx.AsyncClient(base_url=f"{stack.api_url}/api/v1", timeout=20) as api,
+            stack.client() as api,
         ):
             operator = Operator(stack, api)
             account_id = await operator.account(4)

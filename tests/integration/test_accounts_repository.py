@@ -307,5 +307,5 @@ async def test_accounts_are_paged_newest_first(accounts: MongoAccounts) -> None:
         account = make_account(account_id=f"acc-{number}")
         later = account.created_at.replace(minute=number)
         await accounts.insert(account.model_copy(update={"created_at": later}))
-    page, total = await accounts.page(limit=2, skip=1)
+    page, total = await accounts.page(account_ids=None, limit=2, skip=1)
     assert ([account.account_id for account in page], total) == (["acc-3", "acc-2"], 5)

@@ -210,10 +210,10 @@ async def test_batches_are_paged_newest_first_by_account_and_status(batches: Mon
     await added(batches, batch_id="others", account_id="acc-2")
 
     async def page(**query: Any) -> tuple[list[str], int]:
-        found, total = await batches.page(**{"account_id": None, "statuses": None, "limit": 10, "skip": 0, **query})
+        found, total = await batches.page(**{"account_ids": None, "statuses": None, "limit": 10, "skip": 0, **query})
         return [batch.batch_id for batch in found], total
 
-    assert await page(account_id="acc-1", limit=2, skip=1) == (["batch-2", "batch-1"], 4)
+    assert await page(account_ids=["acc-1"], limit=2, skip=1) == (["batch-2", "batch-1"], 4)
     assert await page(statuses=[PAUSED]) == (["batch-2"], 1)
     assert await page(statuses=[]) == ([], 0)
     assert (await page())[1] == 5

@@ -12,6 +12,7 @@ from pydantic_core import core_schema
 from app.domain.messages import (
     CATALOGUE,
     Message,
+    access,
     errors,
     events,
     explanations,
@@ -31,6 +32,9 @@ ANY_PARAMS = None
 CODE_POSITION = {
     "NotFound": 0,
     "Conflict": 0,
+    "Forbidden": 0,
+    "Unauthenticated": 0,
+    "TooManyRequests": 0,
     "SpreadsheetRejected": 0,
     "CadenciaError": 0,
     "PayloadTooLarge": 0,
@@ -46,7 +50,12 @@ CODE_POSITION = {
 }
 """Calls that name a code, and at which place. What they pass besides, by name, are the code's parameters."""
 
-GIVEN_BY_THE_CALLEE = {"checked": {"value"}, "invalid": set[str](), "InvalidInput": set[str]()}
+GIVEN_BY_THE_CALLEE = {
+    "TooManyRequests": {"seconds"},
+    "checked": {"value"},
+    "invalid": set[str](),
+    "InvalidInput": set[str](),
+}
 
 
 class Use(NamedTuple):
@@ -141,7 +150,7 @@ def test_both_languages_say_the_same(code: str) -> None:
 
 
 def test_no_code_is_in_two_files() -> None:
-    files = (errors, events, explanations, imports, reasons, timeline, validation)
+    files = (access, errors, events, explanations, imports, reasons, timeline, validation)
     assert sum(len(file.TEXTS) for file in files) == len(CATALOGUE)
 
 

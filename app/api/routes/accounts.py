@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.api.deps import ContainerDep, IdempotencyKey, LanguageDep
+from app.api.deps import AdministratorDep, ContainerDep, IdempotencyKey, LanguageDep, PrincipalDep
 from app.api.openapi import problems
 from app.api.pagination import PageDep, announce
 from app.api.schemas.account_replies import (
@@ -30,8 +30,11 @@ router = APIRouter(prefix="/accounts", tags=["accounts"])
 
 
 @router.post("", status_code=HTTPStatus.CREATED, summary="Create an account", responses=problems(400, 409))
-async def create_account(body: CreateAccount, container: ContainerDep, response: Response) -> AccountReply:
-    """With the initial credits or minutes of its plan as its balance."""
+async def create_account(
+    body: CreateAccount, administrator: AdministratorDep, container: ContainerDep, response: Response
+) -> AccountReply:
+    """With the initial credits or minutes of its plan as its balance. For administrators."""
+    administrator.require_all_accounts()
     settings = container.settings
     default = Pricing(
         cost_per_minute=settings.cost_per_minute,
@@ -45,9 +48,11 @@ async def create_account(body: CreateAccount, container: ContainerDep, response:
 
 @router.get("", summary="List accounts", responses=problems())
 async def list_accounts(
-    container: ContainerDep, page: PageDep, request: Request, response: Response
+    container: ContainerDep, principal: PrincipalDep, page: PageDep, request: Request, response: Response
 ) -> list[AccountReply]:
-    accounts, total = await container.accounts.page(limit=page.limit, skip=page.skip)
+    accounts, total = await container.accounts.page(
+        account_ids=principal.visible(None), limit=page.limit, skip=page.skip
+    )
     announce(request, response, page, total)
     return [account_reply(account) for account in accounts]
 
@@ -58,8 +63,13 @@ async def get_account(account_id: str, container: ContainerDep) -> AccountReply:
 
 
 @router.patch("/{account_id}", summary="Change an account", responses=problems(400, 404))
-async def change_account(account_id: str, body: ChangeAccount, container: ContainerDep) -> AccountReply:
-    """Any subset of the fields. Suspending stops new calls; a lower `max_concurrent_calls` lets calls end."""
+async def change_account(
+    account_id: str, body: ChangeAccount, _: AdministratorDep, container: ContainerDep
+) -> AccountReply:
+    """Any subset of the fields. Suspending stops new calls; a lower `max_concurrent_calls` lets calls end.
+
+    For administrators.
+    """
     return account_reply(await container.accounts.change(account_id, body.to_changes()))
 
 
@@ -77,11 +87,15 @@ async def get_account_stats(account_id: str, container: ContainerDep) -> StatsRe
 async def top_up_account(
     account_id: str,
     body: TopUp,
+    _: AdministratorDep,
     container: ContainerDep,
     language: LanguageDep,
     idempotency_key: IdempotencyKey = None,
 ) -> TopUpReply:
-    """In the unit of the account's plan. Batches that waited for balance go on at once."""
+    """In the unit of the account's plan. Batches that waited for balance go on at once.
+
+    For administrators.
+    """
     account, transaction = await container.accounts.top_up(
         account_id, bought_credits=body.credits, bought_minutes=body.minutes, idempotency_key=idempotency_key
     )
@@ -115,7 +129,7 @@ async def list_account_batches(
 ) -> list[BatchReply]:
     await container.accounts.get(account_id)
     views, total = await container.batches.page(
-        account_id=account_id, status=status, is_active=is_active, limit=page.limit, skip=page.skip
+        account_ids=[account_id], status=status, is_active=is_active, limit=page.limit, skip=page.skip
     )
     announce(request, response, page, total)
     return [batch_reply(view, language) for view in views]

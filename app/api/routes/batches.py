@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from app.api.deps import USER, ContainerDep, IdempotencyKey, LanguageDep
+from app.api.deps import ContainerDep, IdempotencyKey, LanguageDep, PrincipalDep
 from app.api.openapi import problems
 from app.api.pagination import PageDep, announce
 from app.api.schemas.batch_replies import (
@@ -31,11 +31,13 @@ async def create_batch(
     body: CreateBatch,
     container: ContainerDep,
     language: LanguageDep,
+    principal: PrincipalDep,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> CreatedBatchReply:
     """With all of its contacts, or not at all. It starts at once, or at `scheduled_at`."""
-    batch = await container.batch_creation.create(body.to_new_batch(idempotency_key), user=USER)
+    principal.require_account(body.account_id)
+    batch = await container.batch_creation.create(body.to_new_batch(idempotency_key), user=principal.name)
     response.headers["Location"] = f"/api/v1/batches/{batch.batch_id}"
     return created_batch_reply((await container.batches.views([batch]))[0], language)
 
@@ -44,6 +46,7 @@ async def create_batch(
 async def list_batches(
     container: ContainerDep,
     language: LanguageDep,
+    principal: PrincipalDep,
     page: PageDep,
     request: Request,
     response: Response,
@@ -52,7 +55,11 @@ async def list_batches(
     is_active: bool | None = None,
 ) -> list[BatchReply]:
     views, total = await container.batches.page(
-        account_id=account_id, status=status, is_active=is_active, limit=page.limit, skip=page.skip
+        account_ids=principal.visible(account_id),
+        status=status,
+        is_active=is_active,
+        limit=page.limit,
+        skip=page.skip,
     )
     announce(request, response, page, total)
     return [batch_reply(view, language) for view in views]
@@ -64,16 +71,20 @@ async def get_batch(batch_id: str, container: ContainerDep, language: LanguageDe
 
 
 @router.patch("/{batch_id}", summary="Pause, resume or edit a batch", responses=problems(400, 404, 409))
-async def change_batch(batch_id: str, body: ChangeBatch, container: ContainerDep, language: LanguageDep) -> BatchReply:
+async def change_batch(
+    batch_id: str, body: ChangeBatch, container: ContainerDep, language: LanguageDep, principal: PrincipalDep
+) -> BatchReply:
     changes, is_active = body.to_changes()
-    view = await container.batches.change(batch_id, changes, is_active=is_active, user=USER)
+    view = await container.batches.change(batch_id, changes, is_active=is_active, user=principal.name)
     return batch_reply(view, language)
 
 
 @router.post("/{batch_id}/cancel", summary="Cancel a batch for good", responses=problems(404, 409))
-async def cancel_batch(batch_id: str, container: ContainerDep, language: LanguageDep) -> BatchReply:
+async def cancel_batch(
+    batch_id: str, container: ContainerDep, language: LanguageDep, principal: PrincipalDep
+) -> BatchReply:
     """Pending jobs become `cancelled`; a call in progress ends by itself and is its contact's last."""
-    return batch_reply(await container.batches.cancel(batch_id, user=USER), language)
+    return batch_reply(await container.batches.cancel(batch_id, user=principal.name), language)
 
 
 @router.get(

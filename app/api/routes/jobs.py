@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.api.deps import USER, ContainerDep, LanguageDep
+from app.api.deps import ContainerDep, LanguageDep, PrincipalDep
 from app.api.openapi import problems
 from app.api.pagination import PageDep, announce
 from app.api.schemas.common import AnyCase
@@ -21,6 +21,7 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 async def list_jobs(
     container: ContainerDep,
     language: LanguageDep,
+    principal: PrincipalDep,
     page: PageDep,
     request: Request,
     response: Response,
@@ -29,7 +30,11 @@ async def list_jobs(
     status: Annotated[ShownStatus | None, AnyCase, Query()] = None,
 ) -> list[JobReply]:
     views, total = await container.jobs.page(
-        account_id=account_id, batch_id=batch_id, status=status, limit=page.limit, skip=page.skip
+        account_ids=principal.visible(account_id),
+        batch_id=batch_id,
+        status=status,
+        limit=page.limit,
+        skip=page.skip,
     )
     accounts = await container.accounts.get_many({view.job.account_id for view in views})
     announce(request, response, page, total)
@@ -48,15 +53,19 @@ async def get_job_timeline(job_id: str, container: ContainerDep, language: Langu
 
 
 @router.put("/{job_id}/retry", summary="Call a contact once more", responses=problems(404, 409))
-async def retry_job(job_id: str, container: ContainerDep, language: LanguageDep) -> JobDetailReply:
+async def retry_job(
+    job_id: str, container: ContainerDep, language: LanguageDep, principal: PrincipalDep
+) -> JobDetailReply:
     """As soon as the hours, the limit and the money allow. Not for a contact that was reached."""
-    return await _detail(await container.jobs.retry(job_id, user=USER), container, language)
+    return await _detail(await container.jobs.retry(job_id, user=principal.name), container, language)
 
 
 @router.put("/{job_id}/cancel", summary="Call a contact no more", responses=problems(404, 409))
-async def cancel_job(job_id: str, container: ContainerDep, language: LanguageDep) -> JobDetailReply:
+async def cancel_job(
+    job_id: str, container: ContainerDep, language: LanguageDep, principal: PrincipalDep
+) -> JobDetailReply:
     """A call in progress ends by itself and is the contact's last."""
-    return await _detail(await container.jobs.cancel(job_id, user=USER), container, language)
+    return await _detail(await container.jobs.cancel(job_id, user=principal.name), container, language)
 
 
 async def _detail(view: JobView, container: Container, language: Language) -> JobDetailReply:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, UploadFile
 
-from app.api.deps import ContainerDep, LanguageDep
+from app.api.deps import ContainerDep, LanguageDep, PrincipalDep
 from app.api.openapi import problems
 from app.api.received_files import received
 from app.api.schemas.uploads import PreviewReply, preview_reply
@@ -18,8 +18,10 @@ async def preview_contacts(
     account_id: Annotated[str, Form(min_length=1, max_length=200)],
     container: ContainerDep,
     language: LanguageDep,
+    principal: PrincipalDep,
 ) -> PreviewReply:
     """What was understood of an .xlsx, .xls, .ods or .csv, what is wrong with it by row, and an `upload_id`."""
+    principal.require_account(account_id)
     await container.accounts.get(account_id)
     filename = (file.filename or "")[:200]
     async with received(file, container.settings.max_upload_megabytes) as path:

@@ -9,12 +9,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from app.domain.messages import errors, events, explanations, imports, reasons, timeline, validation
+from app.domain.messages import access, errors, events, explanations, imports, reasons, timeline, validation
 
 Language = Literal["es", "en"]
 DEFAULT_LANGUAGE: Language = "es"
 
 CATALOGUE: Mapping[str, Mapping[Language, str]] = {
+    **access.TEXTS,
     **errors.TEXTS,
     **events.TEXTS,
     **explanations.TEXTS,

@@ -1,0 +1,1 @@
+"""Passwords and tokens, by kept libraries: argon2-cffi and PyJWT."""
