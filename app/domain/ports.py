@@ -105,6 +105,9 @@ class Batches(Protocol):
     async def sleep(self, batch: Batch, until: datetime | None, block: Block | None) -> bool:
         """Not to be looked at before `until`, unless something came in since `batch` was read."""
 
+    async def to_the_back(self, batch_ids: Sequence[str], now: datetime) -> None:
+        """Those of them that are due still are, after all others."""
+
     async def wake(self, batch_id: str, at: datetime) -> None:
         """There may be work at `at`: sleep no longer than that."""
 

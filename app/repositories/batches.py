@@ -91,7 +91,8 @@ class MongoBatches(Repository):
 
     @guarded
     async def due(self, now: datetime, limit: int) -> list[Batch]:
-        cursor = self._batches.find({"wake_at": {"$lte": now}}).sort("wake_at", ASCENDING).limit(limit)
+        cursor = self._batches.find({"wake_at": {"$lte": now}}, batch_size=limit).sort("wake_at", ASCENDING)
+        cursor = cursor.limit(limit)
         found = [(document["_id"], readable(Batch, document)) async for document in cursor]
         unreadable = [batch_id for batch_id, batch in found if batch is None]
         if unreadable:
@@ -108,6 +109,13 @@ class MongoBatches(Repository):
             projection={"_id": True},
         )
         return document is not None
+
+    @guarded
+    async def to_the_back(self, batch_ids: Sequence[str], now: datetime) -> None:
+        # Whatever came in meanwhile stands: a batch that no longer is due does not match, and one that is stays so.
+        await self._batches.update_many(
+            {"_id": {"$in": list(batch_ids)}, "wake_at": {"$lte": now}}, {"$set": {"wake_at": now}}, hint="_id_"
+        )
 
     @guarded
     async def wake(self, batch_id: str, at: datetime) -> None:

@@ -68,14 +68,9 @@ class Claiming:
             return []
         claimed = await self._share_out(open_batches, accounts, capacity, now)
         if len(due) == BATCHES_A_LOOK:
-            await self._to_the_back(open_batches, now)
+            # There may be more: let those behind come forward next time.
+            await self._batches.to_the_back([batch.batch_id for batch in due], now)
         return claimed
-
-    async def _to_the_back(self, open_batches: dict[str, list[Batch]], now: datetime) -> None:
-        """More batches are due than one look sees: let those behind come forward next time."""
-        for batches in open_batches.values():
-            for batch in batches:
-                await self._batches.sleep(batch, now, batch.block)
 
     async def _is_open(self, batch: Batch, account: Account | None, now: datetime) -> bool:
         """Whether jobs of `batch` may be claimed now; if not, do what is to be done with it instead."""

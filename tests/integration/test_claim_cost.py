@@ -19,7 +19,7 @@ from app.repositories.batches import MongoBatches
 from app.repositories.documents import to_document
 from app.repositories.job_queue import MongoJobQueue
 from app.repositories.jobs import MongoJobs
-from app.services.claiming import Claiming
+from app.services.claiming import BATCHES_A_LOOK, Claiming
 from app.services.worker_control import ProviderHold, WorkerControl
 from tests.builders import NOW, OFFICE, FakeTime, make_account, make_batch, make_job, make_settings
 from tests.profiling import Operation, keys_examined, profiled, unfit
@@ -94,6 +94,10 @@ class Site:
             claimed = await self._claiming.claim(CAPACITY)
         return claimed, operations
 
+    async def due(self, limit: int) -> list[str]:
+        """The batches that a look would see first."""
+        return [batch.batch_id for batch in await self._batches.due(self.time.now(), limit)]
+
     async def cost(self, action: Callable[[], Awaitable[object]]) -> list[Operation]:
         async with profiled(self._database) as operations:
             await action()
@@ -160,6 +164,18 @@ async def test_at_the_limit_a_look_asks_the_jobs_for_the_used_slots_only(site: S
     assert claimed == []
     assert unfit(operations) == []
     assert keys_examined(operations, "jobs") <= CAPACITY + 1
+
+
+async def test_of_more_batches_than_a_look_sees_those_behind_come_next_for_one_write(site: Site) -> None:
+    await site.fill(1, Backlog(DUE, {"wake_at": NOW - DAY}), batches=BATCHES_A_LOOK + BATCHES)
+    front = await site.due(BATCHES_A_LOOK)
+
+    _, operations = await site.claim()
+
+    assert unfit(operations) == []
+    asked = [(operation.kind, operation.results) for operation in operations if operation.collection == "batches"]
+    assert asked == [("find", BATCHES_A_LOOK), ("update", BATCHES_A_LOOK)]
+    assert not set(front) & set(await site.due(BATCHES))
 
 
 @pytest.mark.parametrize("backlog", [SMALL, LARGE])
