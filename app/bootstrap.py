@@ -12,6 +12,7 @@ from app.domain.money import Pricing
 from app.integrations.credentials.access_tokens import AccessTokens
 from app.integrations.credentials.passwords import Passwords
 from app.integrations.retell.client import RetellClient
+from app.integrations.retell.webhooks import RetellEvents
 from app.integrations.spreadsheets.files import SpreadsheetFiles
 from app.repositories.access import (
     MongoApiKeys,
@@ -23,6 +24,7 @@ from app.repositories.access import (
 from app.repositories.accounts import MongoAccounts
 from app.repositories.audit_log import MongoAuditLog
 from app.repositories.batches import MongoBatches
+from app.repositories.call_hints import MongoCallHints
 from app.repositories.database import Database, connect
 from app.repositories.do_not_call import MongoDoNotCallList
 from app.repositories.indexes import ensure_indexes
@@ -33,8 +35,10 @@ from app.repositories.uploads import MongoUploads
 from app.services.accounts import AccountService
 from app.services.admission import Admission
 from app.services.api_keys import ApiKeyService
+from app.services.attempt_calls import AttemptCalls
 from app.services.batch_creation import BatchCreation
 from app.services.batches import BatchService
+from app.services.call_events import CallEvents
 from app.services.call_following import CallFollowing
 from app.services.call_tuning import CallTuning
 from app.services.call_work import CallWork
@@ -42,7 +46,9 @@ from app.services.claiming import Claiming
 from app.services.dialing import CallDefaults, Dialing
 from app.services.do_not_call import DoNotCallService
 from app.services.explaining import Explaining
+from app.services.hints import Hints
 from app.services.jobs import JobService
+from app.services.read_pace import ReadPace
 from app.services.rescuing import Rescuing
 from app.services.sessions import Lifetimes, SessionService
 from app.services.settling import Settling
@@ -76,6 +82,7 @@ class Container:
     uploads: UploadService
     do_not_call: DoNotCallService
     jobs: JobService
+    call_events: CallEvents
 
     async def prepare_database(self) -> None:
         """Check the server, create the indexes, take the primary's time.
@@ -112,6 +119,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         credits_per_minute=settings.credits_per_minute,
         billing_increment_seconds=settings.billing_increment_seconds,
     )
+    webhook_key = settings.retell_webhook_key.get_secret_value() or settings.retell_api_key.get_secret_value()
     try:
         yield Container(
             settings=settings,
@@ -124,6 +132,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             uploads=UploadService(accounts, uploads, reader, clock),
             do_not_call=DoNotCallService(accounts, MongoDoNotCallList(database), reader, clock),
             jobs=JobService(batches, jobs, explaining, clock),
+            call_events=CallEvents(RetellEvents(webhook_key), MongoCallHints(database), clock),
         )
     finally:
         await database.close()
@@ -165,6 +174,7 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
     queue, transactions = MongoJobQueue(database), MongoTransactions(database)
     tuning = CallTuning(
         poll=timedelta(seconds=settings.call_poll_seconds),
+        longest_poll=timedelta(seconds=settings.call_poll_max_seconds),
         details_grace=timedelta(seconds=settings.call_details_grace_seconds),
         provider_retry=timedelta(seconds=settings.provider_retry_seconds),
         balance_recheck=timedelta(seconds=settings.balance_recheck_seconds),
@@ -172,15 +182,24 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
     provider = RetellClient(
         settings.retell_base_url,
         settings.retell_api_key.get_secret_value(),
+        clock,
         create_timeout=settings.retell_create_timeout_seconds,
         read_timeout=settings.retell_read_timeout_seconds,
         max_connections=settings.worker_concurrency,
     )
-    defaults = CallDefaults(agent_id=settings.retell_agent_id, from_number=settings.retell_from_number)
+    defaults = CallDefaults(
+        agent_id=settings.retell_agent_id,
+        from_number=settings.retell_from_number,
+        webhook_url=settings.retell_webhook_url,
+    )
     hold = ProviderHold(clock)
     do_not_call = MongoDoNotCallList(database)
     settling = Settling(accounts, batches, queue, transactions, do_not_call, clock, tuning)
     admission = Admission(queue, do_not_call, clock)
+    stored_hints = MongoCallHints(database)
+    hints = Hints(stored_hints, control)
+    pace = ReadPace(control, settings.retell_reads_per_second)
+    calls = AttemptCalls(provider, pace, stored_hints, batches, clock)
     try:
         yield CallWork(
             queue=queue,
@@ -189,10 +208,13 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
             dialing=Dialing(
                 accounts, batches, queue, provider, settling, admission, control, hold, clock, tuning, defaults
             ),
-            verifying=Verifying(accounts, batches, queue, provider, settling, admission, control, clock, tuning),
-            following=CallFollowing(queue, provider, settling, control, clock, tuning),
+            verifying=Verifying(
+                accounts, batches, queue, provider, calls, hints, settling, admission, control, clock, tuning
+            ),
+            following=CallFollowing(queue, provider, calls, hints, settling, control, clock, tuning),
             settling=settling,
             rescuing=Rescuing(accounts, batches, queue, control, clock),
+            hints=hints,
         )
     finally:
         await provider.aclose()

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableSettings
@@ -34,6 +34,12 @@ class Settings(BaseSettings):
     retell_agent_id: str = ""
     """Empty: the agent that is bound to the from-number at Retell."""
     retell_from_number: str = ""
+    retell_webhook_url: str = ""
+    """The public address of POST /api/v1/webhooks/retell, sent with each call. Empty: Retell's own setting decides."""
+    retell_webhook_key: SecretStr = SecretStr("")
+    """What webhooks are signed with: Retell's API key that has the webhook badge. Empty: `retell_api_key`."""
+    retell_reads_per_second: float = Field(default=50, gt=0, le=1000)
+    """Questions about calls that one worker process asks at most, however many calls it follows."""
     retell_create_timeout_seconds: Seconds = 20
     """How long to wait for the answer to a create; after that the call counts as perhaps placed."""
     retell_read_timeout_seconds: Seconds = 15
@@ -53,7 +59,9 @@ class Settings(BaseSettings):
     worker_shutdown_seconds: Seconds = 45
     """How long a stopping worker waits for requests under way; live calls are handed over, not waited for."""
     call_poll_seconds: Seconds = 5
-    """How often a call in progress is looked up at Retell (with ±20 % jitter)."""
+    """How often a young call is looked up at Retell (with ±20 % jitter); less and less often as it lasts."""
+    call_poll_max_seconds: Seconds = 20
+    """The longest time between two looks."""
     call_details_grace_seconds: Seconds = 30
     """How long to wait, after a call's end, for its cost and analysis before settling without them."""
     provider_retry_seconds: Seconds = 60
@@ -78,9 +86,11 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    @field_validator("retell_base_url")
+    @field_validator("retell_base_url", "retell_webhook_url")
     @classmethod
-    def _is_http(cls, value: str) -> str:
+    def _is_http(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.field_name == "retell_webhook_url":
+            return value
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("must be an http:// or https:// address")

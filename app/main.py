@@ -14,7 +14,19 @@ from app.api.authorisation import authorise
 from app.api.lifecycle import OneLineRefusal, lifespan
 from app.api.middleware import BodyLimit, RequestContext, SecureHeaders
 from app.api.openapi import document, operation_id
-from app.api.routes import accounts, api_keys, audit_log, auth, batches, do_not_call, health, jobs, uploads, users
+from app.api.routes import (
+    accounts,
+    api_keys,
+    audit_log,
+    auth,
+    batches,
+    do_not_call,
+    health,
+    jobs,
+    uploads,
+    users,
+    webhooks,
+)
 from app.clock import Clock
 from app.config import Settings, SettingsError, load_settings
 from app.log_config import configure_logging
@@ -49,6 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     ):
         app.include_router(router, prefix=API, dependencies=[Depends(authorise)])
     app.include_router(auth.open_router, prefix=API)
+    app.include_router(webhooks.router, prefix=API)
     problems.install(app)
     # The last one added is the outermost: also a 500 and a 413 carry the headers that a browser asks for.
     app.add_middleware(Audit)

@@ -117,7 +117,7 @@ async def running_stack(
         simulator_url = f"http://127.0.0.1:{free_port(simulator_port)}"
         api_url = f"http://127.0.0.1:{free_port(api_port)}"
         credentials = await _begin(uri, database)
-        environment |= _settings(uri, database, simulator_url) | (settings or {})
+        environment |= _settings(uri, database, simulator_url, api_url) | (settings or {})
         stack = Stack(uri, simulator_url, api_url, home, credentials, environment=environment)
         stopping.callback(_stop_all, stack)
         stack.parts["simulator"] = start("simulator", _simulator(simulator_url, speed, script), environment, home)
@@ -175,12 +175,13 @@ async def _begin(uri: str, database: str) -> Credentials:
         raise StackError(f"MongoDB cannot be used: {error}") from None
 
 
-def _settings(uri: str, database: str, simulator_url: str) -> dict[str, str]:
+def _settings(uri: str, database: str, simulator_url: str, api_url: str) -> dict[str, str]:
     return {
         "MONGODB_URI": uri,
         "MONGODB_DATABASE": database,
         "RETELL_BASE_URL": simulator_url,
         "RETELL_API_KEY": SIMULATOR_KEY,
+        "RETELL_WEBHOOK_URL": f"{api_url}/api/v1/webhooks/retell",
         "RETELL_FROM_NUMBER": "+56226000000",
         "RETELL_AGENT_ID": "agent_simulator",
         "LOG_FORMAT": "console",

@@ -35,6 +35,7 @@ def make_settings(mongodb_uri: str, **changes: object) -> Settings:
         "retell_create_timeout_seconds": 1,
         "worker_heartbeat_seconds": 0.5,
         "call_poll_seconds": 0.1,
+        "call_poll_max_seconds": 0.2,
         "call_details_grace_seconds": 1,
         **changes,
     }

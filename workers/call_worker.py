@@ -22,6 +22,7 @@ from workers.runner import Pace, Runner
 
 log = structlog.get_logger("worker")
 
+LISTEN_SECONDS = 1.0
 TIDY_SECONDS = 60.0
 LONGEST_START_WAIT_SECONDS = 15.0
 
@@ -106,6 +107,7 @@ async def _run(settings: Settings, name: str, concurrency: int, *, once: bool) -
 def _pace(settings: Settings) -> Pace:
     return Pace(
         poll=settings.worker_poll_seconds,
+        listen=LISTEN_SECONDS,
         # An expired lease waits at most a sixth of itself longer.
         rescue=settings.worker_lease_seconds / 6,
         heartbeat=settings.worker_heartbeat_seconds,

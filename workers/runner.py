@@ -1,10 +1,11 @@
 """Slots, claim, rescue, heartbeat, drain: how a worker process keeps itself busy. It knows nothing of calls.
 
-Four loops run beside the items in hand:
+Five loops run beside the items in hand:
 
 * claim     takes as many new items as there are free places, and never one that it could not start
 * rescue    adopts what dead workers left
 * heartbeat renews the leases of everything in hand, and notes when that last worked
+* listen    passes on what was told about the items in hand from outside
 * tidy      now and then, cleans up what no item refers to
 
 A dependency that is away makes a loop wait with backoff and say so; it never ends the process.
@@ -46,6 +47,7 @@ class Work(Protocol[I]):
     async def process(self, job: I) -> None: ...
     async def renew(self, job_ids: Sequence[str]) -> None: ...
     async def hand_over(self) -> int: ...
+    async def listen(self) -> None: ...
     async def tidy(self) -> None: ...
 
 
@@ -54,6 +56,7 @@ class Pace:
     """Seconds between two rounds of each loop."""
 
     poll: float
+    listen: float
     rescue: float
     heartbeat: float
     tidy: float
@@ -87,6 +90,7 @@ class Runner:
             rounds = [
                 loops.create_task(self._round("claim", self._claim, self._pace.poll, self._place_free)),
                 loops.create_task(self._round("rescue", self._adopt, self._pace.rescue)),
+                loops.create_task(self._round("listen", self._listen, self._pace.listen)),
                 loops.create_task(self._round("tidy", self._tidy, self._pace.tidy)),
             ]
             await asyncio.wait(rounds)
@@ -101,6 +105,7 @@ class Runner:
                 try:
                     await self._adopt()
                     found = await self._claim()
+                    await self._listen()
                 except Unavailable as error:
                     log.warning("dependency_waited_for", loop="once", reason=error.code)
                     await self._control.pause(self._pace.poll)
@@ -123,6 +128,11 @@ class Runner:
         adopted = await self._work.adopt(self._in_hand.keys())
         self._start(adopted)
         return len(adopted)
+
+    async def _listen(self) -> int:
+        # Even if there was something: one query a round is enough.
+        await self._work.listen()
+        return 0
 
     async def _tidy(self) -> int:
         await self._work.tidy()
@@ -167,15 +177,10 @@ class Runner:
 
     async def _idle(self, seconds: float, wake: asyncio.Event | None) -> None:
         """Nothing to do for `seconds`, or until `wake`, or until the worker stops."""
-        if wake is None:
-            await self._control.pause(seconds)
-            return
-        waits = {asyncio.create_task(self._control.pause(seconds)), asyncio.create_task(wake.wait())}
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
-        # Places that come free together are filled together.
-        await asyncio.sleep(COALESCE_SECONDS)
+        await self._control.pause(seconds, wake)
+        if wake is not None:
+            # Places that come free together are filled together.
+            await asyncio.sleep(COALESCE_SECONDS)
 
     async def _heartbeat(self) -> None:
         """Ends by itself when the worker does: the driver may swallow a cancellation while it looks for a server."""

@@ -25,11 +25,12 @@ TAGS = [
     {"name": "batches", "description": "Campaigns: contacts, rules, and where each is in its life."},
     {"name": "jobs", "description": "One contact of one batch, called until it is final."},
     {"name": "do-not-call", "description": "Numbers that are not to be called, by one account or by any."},
+    {"name": "webhooks", "description": "What the voice provider tells by itself; signed."},
     {"name": "health", "description": "Whether this process can do its work."},
 ]
 _MEANINGS = {
     400: "The body is not what its Content-Type says.",
-    401: "No valid token: log in, refresh, or check the API key.",
+    401: "No valid token: log in, refresh, or check the API key. Of a webhook: no valid signature.",
     403: "The role or scope of the user or key does not allow it.",
     404: "There is no such object.",
     409: "The state of the object forbids it, or the idempotency key belongs to another request.",

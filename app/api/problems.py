@@ -38,7 +38,10 @@ STATUS: dict[type[CadenciaError], HTTPStatus] = {
     Conflict: HTTPStatus.CONFLICT,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-STATUS_OF_CODE = {"file_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
+STATUS_OF_CODE = {
+    "file_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "webhook_unreadable": HTTPStatus.BAD_REQUEST,
+}
 """Where one code has a status of its own."""
 
 HTTP_CODES = {

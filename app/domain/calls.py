@@ -1,5 +1,6 @@
 """A phone call as the domain sees it: the order we give to the provider and the report we get back."""
 
+import math
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -41,6 +42,8 @@ class CallOrder(BaseModel):
     volume: float
     language: str
     timezone: str
+    webhook_url: str | None = None
+    """Where the provider tells of the call; None: as it is set up there."""
     variables: dict[str, str]
 
 
@@ -83,3 +86,8 @@ class CallReport(BaseModel):
         return self.is_over and (
             self.status is not CallStatus.ENDED or (self.cost_cents is not None and self.analysis is not None)
         )
+
+
+def first_placed(calls: list[CallReport]) -> CallReport:
+    """Of an attempt's calls the one that counts: the one answered first, else the first in the list."""
+    return min(calls, key=lambda call: call.started_at.timestamp() if call.started_at else math.inf)

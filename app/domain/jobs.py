@@ -120,6 +120,8 @@ class Attempt(BaseModel):
     placed_by: datetime | None = None
     """The latest moment at which the call can have been placed, once nothing is sent any more."""
     call_id: str | None = None
+    stopped_call_ids: list[str] = []
+    """Further calls that turned up for this attempt, and were stopped."""
 
     @property
     def latest_end(self) -> datetime:
@@ -189,6 +191,10 @@ class Job(BaseModel):
     attempt_id: str | None = None
     """The attempt that the present claim may make; also the key of its reservation."""
     attempt: Attempt | None = None
+    heard_call_ids: list[str] = []
+    """Calls that Retell has named for this attempt by itself."""
+    heard_at: datetime | None = None
+    """Something was heard that the holder has not taken yet."""
     settlement: Settlement | None = None
     report: CallReport | None = None
     """The provider's last word on the last call."""

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from app.domain.accounts import Account
 from app.domain.batches import Batch, BatchStatus, Block, LogEntry
+from app.domain.call_events import CallEvent, Hint
 from app.domain.calls import CallOrder, CallReport
 from app.domain.contact_import import ContactImport
 from app.domain.contacts import ContactRow
@@ -214,6 +215,29 @@ class DoNotCallList(Protocol):
 
     async def remove(self, entry_id: str) -> bool:
         """False if there is no such entry."""
+
+
+class CallHints(Protocol):
+    """What was heard of calls without asking, kept in their jobs. None of it moves a job."""
+
+    async def hear(self, job_id: str, attempt_id: str, call_id: str) -> bool:
+        """Note that `attempt_id` has this call. False if the job has no such attempt in hand. Repeatable."""
+
+    async def of_worker(self, worker_id: str) -> list[Hint]:
+        """The hints for jobs that this worker holds, and that it has not taken yet."""
+
+    async def take(self, hints: Sequence[Hint]) -> None: ...
+    async def note_stopped(self, job: Job, call_id: str) -> bool:
+        """That a second call of the job's attempt was stopped; False if that was known, or the job is not ours."""
+
+    async def add_details(self, job_id: str, report: CallReport) -> bool:
+        """What became known of a job's last call after its end; False if it is not that job's, or in hand."""
+
+
+class CallEventReader(Protocol):
+    def read(self, body: bytes, signature: str, now: datetime) -> CallEvent | None:
+        """The event of a webhook; None if it does not concern us. Raises Unavailable, Unauthenticated,
+        InvalidInput."""
 
 
 class Uploads(Protocol):

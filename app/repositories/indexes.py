@@ -64,6 +64,12 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="lease",
             partialFilterExpression={"lease_until": {"$exists": True}},
         ),
+        # Once a second in each worker: webhooks about its jobs. Only jobs with one that was not taken yet are in it.
+        IndexModel(
+            [("worker_id", ASCENDING), ("heard_at", ASCENDING)],
+            name="heard",
+            partialFilterExpression={"heard_at": {"$exists": True}},
+        ),
         # The dial protocol: what else was tried with this person, over all batches of the account.
         IndexModel([("account_id", ASCENDING), ("person_keys", ASCENDING)], name="person"),
         # GET /jobs with any filter, newest first, and how many there are: see MongoJobs.page. Each costs some 15 µs of

@@ -43,7 +43,7 @@ CLOCK_MARGIN = timedelta(seconds=5)
 
 PUT_ASIDE = timedelta(minutes=10)
 
-_HELD = ("slot", "worker_id", "lease_until", "attempt_id")
+_HELD = ("slot", "worker_id", "lease_until", "attempt_id", "heard_call_ids", "heard_at")
 """The fields of a job that is in somebody's hands."""
 
 _OF_PERSON = {"state": True, "history": True}

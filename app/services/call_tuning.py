@@ -7,7 +7,9 @@ from datetime import timedelta
 @dataclass(frozen=True)
 class CallTuning:
     poll: timedelta
-    """Between two looks at a call in progress."""
+    """Between two looks at a young call."""
+    longest_poll: timedelta
+    """Between two looks at an old one."""
     details_grace: timedelta
     """After a call's end, how long its cost and analysis are waited for."""
     provider_retry: timedelta

@@ -10,6 +10,7 @@ from app.domain.ports import JobQueue
 from app.services.call_following import CallFollowing
 from app.services.claiming import Claiming
 from app.services.dialing import Dialing
+from app.services.hints import Hints
 from app.services.rescuing import Rescuing
 from app.services.settling import Settling
 from app.services.verifying import Verifying
@@ -29,6 +30,7 @@ class CallWork:
         following: CallFollowing,
         settling: Settling,
         rescuing: Rescuing,
+        hints: Hints,
     ) -> None:
         self._queue = queue
         self._control = control
@@ -38,12 +40,16 @@ class CallWork:
         self._following = following
         self._settling = settling
         self._rescuing = rescuing
+        self._hints = hints
 
     async def claim(self, capacity: int) -> list[Job]:
         return await self._claiming.claim(capacity)
 
     async def adopt(self, in_hand: Container[str]) -> list[Job]:
         return await self._rescuing.adopt(in_hand)
+
+    async def listen(self) -> None:
+        await self._hints.take()
 
     async def tidy(self) -> None:
         await self._rescuing.release_orphans()
@@ -64,7 +70,8 @@ class CallWork:
             job_id=job.job_id, batch_id=job.batch_id, account_id=job.account_id, attempt_id=job.attempt_id
         ):
             try:
-                await self._advance(job)
+                with self._hints.listening(job):
+                    await self._advance(job)
             except DatabaseUnavailable:
                 log.warning("job_let_go", state=job.state.value, reason="mongodb_unavailable")
             except Exception:

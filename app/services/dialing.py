@@ -58,6 +58,8 @@ class CallDefaults:
 
     agent_id: str
     from_number: str
+    webhook_url: str
+    """Empty: not ours to say."""
 
 
 class Dialing:
@@ -211,6 +213,7 @@ class Dialing:
             volume=voice.volume,
             language=voice.language,
             timezone=settings.hours.timezone,
+            webhook_url=self._defaults.webhook_url or None,
             variables=call_variables(batch.script_content, variables),
         )
 

@@ -3,7 +3,7 @@
 Inside Retell's idempotency window the byte-identical request under the same key tells: it gives the call that exists,
 or places the first one. It may only be sent if the call would be allowed now; otherwise, and after the window, the
 list of calls is asked by metadata. Not found proves nothing (retell.md §3.5): the job becomes `uncertain`, and nobody
-dials.
+dials. A call that a webhook has named for the attempt is asked for before anything else.
 """
 
 import structlog
@@ -16,9 +16,11 @@ from app.domain.ports import Accounts, Batches, CallProvider, JobQueue, Time
 from app.domain.provider_errors import ConfigurationRejected, NumberRejected, ProviderError
 from app.domain.retry_policy import backoff
 from app.services.admission import Admission
+from app.services.attempt_calls import AttemptCalls
 from app.services.batch_events import pause_by_system
 from app.services.call_tuning import CallTuning
 from app.services.dialing import rejection_of
+from app.services.hints import Heard, Hints
 from app.services.persisting import persist
 from app.services.settling import Settling
 from app.services.worker_control import ProviderHold, WorkerControl
@@ -33,6 +35,8 @@ class Verifying:
         batches: Batches,
         queue: JobQueue,
         provider: CallProvider,
+        calls: AttemptCalls,
+        hints: Hints,
         settling: Settling,
         admission: Admission,
         control: WorkerControl,
@@ -43,6 +47,8 @@ class Verifying:
         self._batches = batches
         self._queue = queue
         self._provider = provider
+        self._calls = calls
+        self._hints = hints
         self._settling = settling
         self._admission = admission
         self._control = control
@@ -54,29 +60,41 @@ class Verifying:
         attempt = job.attempt
         if attempt is None:
             raise LookupError(f"job {job.job_id} is verifying without an attempt")
-        tries = 0
+        heard = self._hints.of(job)
+        tries, resend_tells = 0, True
         while not self._control.stopping.is_set():
             tries += 1
+            checked_at = self._time.monotonic()
             # What was decided meanwhile counts: the contact may be cancelled, or the job somebody else's.
             current = await self._queue.still_mine(job)
             if current is None:
                 return None
             job = current
-            may_send = await self._may_send(job, attempt)
+            heard.add(job.heard_call_ids)
+            may_send = resend_tells and not heard.call_ids and await self._may_send(job, attempt)
             try:
-                report = await self._ask(job, attempt, may_send=may_send)
+                calls = (
+                    await self._send_again(job, attempt, checked_at) if may_send else await self._trace(attempt, heard)
+                )
             except NumberRejected as error:
+                if error.do_not_call:
+                    # The mark may be the first request's own doing: its call may have rung, and asked for it.
+                    log.warning("resend_tells_nothing", detail=error.detail)
+                    resend_tells = False
+                    continue
                 # The answer depends on the number alone: it would have been the same the first time.
                 return await self._settling.decide(job, rejection_of(error), None, error.detail)
-            if report is not None:
-                return await self._found(job, report)
+            if calls:
+                return await self._found(job, calls)
             if not may_send and self._time.now() - attempt.intent_at > self._tuning.verify_patience:
                 log.warning("call_uncertain")
                 return await self._queue.mark_uncertain(job, self._time.now())
-            await self._control.pause(backoff(tries, ProviderHold.BASE, ProviderHold.CAP / 2).total_seconds())
+            wait = backoff(tries, ProviderHold.BASE, ProviderHold.CAP / 2).total_seconds()
+            await self._control.pause(wait, heard.news)
         return None
 
-    async def _found(self, job: Job, report: CallReport) -> Job | None:
+    async def _found(self, job: Job, calls: list[CallReport]) -> Job | None:
+        report = await self._calls.choose(job, calls)
         log.info("call_found", call_id=report.call_id)
         return await persist(self._control, lambda: self._queue.mark_in_call(job, report, self._time.now()))
 
@@ -88,15 +106,16 @@ class Verifying:
         judged = await self._admission.judge(job, batch, account)
         return self._control.may_dial() and not isinstance(judged, Refusal)
 
-    async def _ask(self, job: Job, attempt: Attempt, *, may_send: bool) -> CallReport | None:
-        """The call, or None if this try told nothing. Raises NumberRejected."""
+    async def _trace(self, attempt: Attempt, heard: Heard) -> list[CallReport]:
+        return (await self._calls.trace(attempt, heard)).calls
+
+    async def _send_again(self, job: Job, attempt: Attempt, checked_at: float) -> list[CallReport]:
+        """The call, or nothing if this try told nothing. Raises NumberRejected."""
+        if self._time.monotonic() - checked_at > self._tuning.intent_freshness.total_seconds():
+            # This process was frozen: what it has checked may be true no more.
+            return []
         try:
-            if may_send:
-                return await self._provider.place(attempt.request_body)
-            found = await self._provider.find(attempt.attempt_id, attempt.phone)
-            if len(found) > 1:
-                log.error("attempt_has_several_calls", call_ids=[call.call_id for call in found])
-            return found[0] if found else None
+            return [await self._provider.place(attempt.request_body)]
         except NumberRejected:
             raise
         except ConfigurationRejected as error:
@@ -106,4 +125,6 @@ class Verifying:
             await pause_by_system(self._batches, self._time, job.batch_id, reason)
         except ProviderError as error:
             log.warning("call_still_unverified", error=type(error).__name__, detail=error.detail)
-        return None
+            if error.retry_after is not None:
+                await self._control.pause(error.retry_after)
+        return []

@@ -34,14 +34,23 @@ class WorkerControl:
         fresh = self.time.monotonic() - self.renewed_at < self.lease.total_seconds() * 2 / 3
         return fresh and not self.stopping.is_set()
 
-    async def pause(self, seconds: float) -> None:
-        """Sleep `seconds` ± 20 %, or until the worker is told to stop."""
+    async def pause(self, seconds: float, wake: asyncio.Event | None = None) -> None:
+        """Sleep `seconds` ± 20 %, or until `wake`, or until the worker is told to stop."""
         jittered = seconds * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, not a secret
         try:
             async with asyncio.timeout(jittered):
-                await self.stopping.wait()
+                await self.told(*([wake] if wake else []))
         except TimeoutError:
             return
+
+    async def told(self, *events: asyncio.Event) -> None:
+        """Wait for any of `events`, or for the worker to be told to stop."""
+        waits = [asyncio.create_task(event.wait()) for event in (self.stopping, *events)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
 
 class ProviderHold:

@@ -68,6 +68,7 @@ def test_every_route_of_this_version_is_there() -> None:
         "POST /do-not-call/import",
         "GET /do-not-call/check",
         "DELETE /do-not-call/{entry_id}",
+        "POST /webhooks/retell",
     }
 
 

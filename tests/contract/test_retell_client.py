@@ -37,6 +37,7 @@ from scripts.retell_simulator.number_scripts import NumberScripts
 from scripts.retell_simulator.outcomes import Outcome
 from scripts.retell_simulator.server import bind, url_of
 from scripts.retell_simulator.simulator import Simulator
+from tests.builders import FakeTime
 
 KEY = "key_3f9a1c_very_secret"
 TO = "+56912345678"
@@ -50,7 +51,9 @@ class Retell:
         self._stack = stack
 
     def client(self, key: str = KEY, url: str | None = None, timeout: float = 10) -> RetellClient:
-        client = RetellClient(url or self.url, key, create_timeout=timeout, read_timeout=timeout, max_connections=10)
+        client = RetellClient(
+            url or self.url, key, FakeTime(), create_timeout=timeout, read_timeout=timeout, max_connections=10
+        )
         self._stack.push_async_callback(client.aclose)
         return client
 
@@ -299,7 +302,7 @@ async def test_waiting_for_a_free_connection_means_that_nothing_was_sent(
 ) -> None:
     monkeypatch.setattr(client_module, "CONNECT_SECONDS", 0.2)
     retell.knobs(create_faults=[{"kind": "timeout_before"}])
-    client = RetellClient(retell.url, KEY, create_timeout=0.8, read_timeout=0.8, max_connections=1)
+    client = RetellClient(retell.url, KEY, FakeTime(), create_timeout=0.8, read_timeout=0.8, max_connections=1)
     first = asyncio.create_task(failure(client.place(BODY)))
     async with asyncio.timeout(5):
         while not retell.simulator.ledger.records:  # noqa: ASYNC110 - nobody tells us

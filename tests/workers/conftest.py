@@ -41,6 +41,7 @@ SPEED = 60
 class RunningSimulator:
     url: str
     http: httpx.AsyncClient
+    simulator: Simulator
 
     async def script(self, numbers: dict[str, list[Any]]) -> None:
         (await self.http.put("/simulator/numbers", json=numbers)).raise_for_status()
@@ -59,13 +60,13 @@ class RunningSimulator:
 async def serving_simulator(port: int = 0) -> AsyncIterator[RunningSimulator]:
     """A simulator on a real port, at SPEED times real time."""
     listener = bind("127.0.0.1", port)
-    app = build_app(Simulator(api_key="key_test", clock=SimulatorClock(SPEED), seed=1))
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
+    simulator = Simulator(api_key="key_test", clock=SimulatorClock(SPEED), seed=1)
+    config = uvicorn.Config(build_app(simulator), log_level="warning", access_log=False, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment] # signals are pytest's
     task = asyncio.create_task(server.serve(sockets=[listener]))
     async with httpx.AsyncClient(base_url=url_of(listener)) as http:
-        yield RunningSimulator(url_of(listener), http)
+        yield RunningSimulator(url_of(listener), http, simulator)
         server.should_exit = True
         await task
 
@@ -95,7 +96,7 @@ class Worker:
             await task
 
     def runner(self, concurrency: int = 50) -> Runner:
-        pace = Pace(poll=0.05, rescue=0.2, heartbeat=0.3, tidy=0.3, shutdown=5)
+        pace = Pace(poll=0.05, listen=0.05, rescue=0.2, heartbeat=0.3, tidy=0.3, shutdown=5)
         return Runner(
             self.work, self.control, pace, concurrency=concurrency, on_heartbeat=self.container.synchronise_clock
         )

@@ -45,6 +45,18 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "La ruta {path} no admite {method}. El encabezado Allow dice qué admite.",
         "en": "{path} does not take {method}. The Allow header says what it takes.",
     },
+    "webhook_key_missing": {
+        "es": "Este servidor no puede comprobar webhooks: falta RETELL_WEBHOOK_KEY (o RETELL_API_KEY).",
+        "en": "This server cannot verify webhooks: RETELL_WEBHOOK_KEY (or RETELL_API_KEY) is not set.",
+    },
+    "webhook_signature_invalid": {
+        "es": "La firma X-Retell-Signature no corresponde al cuerpo, o tiene más de cinco minutos.",
+        "en": "The signature X-Retell-Signature does not match the body, or is older than five minutes.",
+    },
+    "webhook_unreadable": {
+        "es": "El cuerpo no es un evento de una llamada de Retell.",
+        "en": "The body is not an event of a Retell call.",
+    },
     "malformed_request": {
         "es": "No se pudo leer la solicitud. Revise que el cuerpo corresponda a su Content-Type.",
         "en": "The request could not be read. Check that its body is what its Content-Type says.",

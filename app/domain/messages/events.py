@@ -49,6 +49,14 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Job {job_id} cancelado",
         "en": "Job {job_id} cancelled",
     },
+    "attempt_had_several_calls": {
+        "es": (
+            "El job {job_id} tuvo más de una llamada en un intento. Se cortó la {extra_call_id}; sigue la {call_id}."
+        ),
+        "en": (
+            "Job {job_id} had more than one call in one attempt. Call {extra_call_id} was stopped; {call_id} goes on."
+        ),
+    },
     # The ledger
     "initial_balance": {
         "es": "Saldo inicial",

@@ -6,12 +6,15 @@ body and its key are the same. Reads are not repeated here either; those who fol
 
 import json
 import math
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from app.domain.calls import CallOrder, CallReport
+from app.domain.ports import Time
 from app.domain.provider_errors import (
     Ambiguous,
     CallUnknown,
@@ -47,12 +50,20 @@ class RetellClient:
     """One connection pool to Retell. Close it with `aclose`."""
 
     def __init__(
-        self, base_url: str, api_key: str, *, create_timeout: float, read_timeout: float, max_connections: int
+        self,
+        base_url: str,
+        api_key: str,
+        time: Time,
+        *,
+        create_timeout: float,
+        read_timeout: float,
+        max_connections: int,
     ) -> None:
         api_key = api_key.strip()
         if not api_key.isascii() or not api_key.isprintable():
             # httpx would say so too, at each request and with the key in its text.
             raise ValueError("the Retell API key has characters that no HTTP header can carry")
+        self._time = time
         self._create_timeout = httpx.Timeout(create_timeout, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS)
         self._http = httpx.AsyncClient(
             base_url=base_url,
@@ -75,7 +86,7 @@ class RetellClient:
         except _ANY as error:
             raise Ambiguous(_name(error)) from error
         if response.status_code != httpx.codes.CREATED and not response.is_success:
-            raise _refusal(response)
+            raise _refusal(response, self._time.now())
         try:
             return report_of(response.json())
         except (ValueError, UnreadableCall) as error:
@@ -115,7 +126,7 @@ class RetellClient:
         if response.status_code in {httpx.codes.NOT_FOUND, httpx.codes.UNPROCESSABLE_ENTITY, httpx.codes.BAD_REQUEST}:
             raise CallUnknown(_detail(response))
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            raise Throttled(_detail(response), retry_after=_retry_after(response))
+            raise Throttled(_detail(response), retry_after=_retry_after(response, self._time.now()))
         if not response.is_success:
             raise ProviderUnavailable(f"{response.status_code} {_detail(response)}")
         if not response.content:
@@ -126,11 +137,11 @@ class RetellClient:
             raise ProviderUnavailable("unreadable answer") from error
 
 
-def _refusal(response: httpx.Response) -> NotPlaced | Ambiguous:
+def _refusal(response: httpx.Response, now: datetime) -> NotPlaced | Ambiguous:
     """What a create's error answer means (retell.md §9): only a 4xx is a sure "no call"."""
     detail = f"{response.status_code} {_detail(response)}"
     if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-        return Throttled(detail, retry_after=_retry_after(response))
+        return Throttled(detail, retry_after=_retry_after(response, now))
     if response.status_code in _NO_VERDICT or not response.is_client_error:
         return Ambiguous(detail)
     if response.status_code == httpx.codes.BAD_REQUEST:
@@ -162,12 +173,17 @@ def _detail(response: httpx.Response) -> str:
     return (str(body).replace(key, "***") if key else str(body))[:_DETAIL_LENGTH]
 
 
-def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds from `Retry-After`, if it is a plain number; Retell does not document it."""
+def _retry_after(response: httpx.Response, now: datetime) -> float | None:
+    """Seconds to wait by `Retry-After`, which has seconds or an HTTP date; Retell does not document it."""
+    given = response.headers.get("Retry-After", "")
     try:
-        seconds = float(response.headers["Retry-After"])
-    except (KeyError, ValueError):
-        return None
+        seconds = float(given)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(given)
+        except ValueError:
+            return None
+        seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
     return min(seconds, RETRY_AFTER_CAP_SECONDS) if math.isfinite(seconds) and seconds > 0 else None
 
 

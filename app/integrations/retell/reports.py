@@ -57,7 +57,7 @@ class UnreadableCall(Exception):
 
 def report_of(payload: Any) -> CallReport:
     """Raises UnreadableCall if the payload lacks an id or has an unknown status."""
-    call = _call_of(_storable(payload))
+    call = _call_of(storable(payload))
     cost = call.call_cost or _Cost()
     analysis = call.call_analysis
     return CallReport(
@@ -92,14 +92,14 @@ def _call_of(payload: Any) -> _Call:
     return _Call.model_validate({key: value for key, value in payload.items() if key not in unreadable})
 
 
-def _storable(value: Any) -> Any:
+def storable(value: Any) -> Any:
     """What MongoDB can hold of a JSON value: half a surrogate pair (an emoji cut in two) and the like replaced."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, dict):
-        return {_storable(key).replace("\0", ""): _storable(item) for key, item in value.items()}
+        return {storable(key).replace("\0", ""): storable(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_storable(item) for item in value]
+        return [storable(item) for item in value]
     if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
         return str(value)
     return value

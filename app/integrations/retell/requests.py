@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from app.domain.call_events import CallEventKind
 from app.domain.calls import CallOrder
 
 # retell.md §2.3: of Spanish, Retell has es-ES and es-419; of Portuguese, pt-PT and pt-BR.
@@ -50,4 +51,7 @@ def _agent_override(order: CallOrder) -> dict[str, Any]:
     }
     if order.voice_id is not None:
         override["voice_id"] = order.voice_id
+    if order.webhook_url is not None:
+        override["webhook_url"] = order.webhook_url
+        override["webhook_events"] = [kind.value for kind in CallEventKind]
     return override

@@ -1,0 +1,39 @@
+"""What becomes of a webhook: a hint in the job of its call, and no more.
+
+It never settles anything. Whoever holds the job takes the hint and asks Retell; so a webhook that is forged, late,
+doubled or lost changes when we look, and not what we find.
+"""
+
+import structlog
+
+from app.domain.call_events import CallEvent
+from app.domain.ports import CallEventReader, CallHints, Time
+
+log = structlog.get_logger("api")
+
+
+class CallEvents:
+    def __init__(self, reader: CallEventReader, hints: CallHints, time: Time) -> None:
+        self._reader = reader
+        self._hints = hints
+        self._time = time
+
+    async def receive(self, body: bytes, signature: str) -> None:
+        """Note what a webhook says. What concerns no job of ours is only logged: sending it again would not help.
+
+        Raises Unavailable, Unauthenticated or InvalidInput.
+        """
+        event = self._reader.read(body, signature, self._time.now())
+        if event is None:
+            return
+        log.info("webhook", kind=event.kind.value, call_id=event.call_id, found=await self._note(event))
+
+    async def _note(self, event: CallEvent) -> str:
+        """What it was good for."""
+        if event.job_id is None or event.attempt_id is None:
+            return "no_call_of_ours"
+        if await self._hints.hear(event.job_id, event.attempt_id, event.call_id):
+            return "attempt"
+        if event.report is not None and await self._hints.add_details(event.job_id, event.report):
+            return "call_that_is_over"
+        return "no_such_attempt"
