@@ -338,7 +338,23 @@ async def test_a_429_is_throttling_with_what_the_provider_asks_for(
     assert error.retry_after == seconds
 
 
-@pytest.mark.parametrize("text", ["nan", "inf", "-5", "soon", "Wed, 21 Oct 2026 07:28:00 GMT"])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Wed, 03 Jun 2026 15:00:30 GMT", 30),
+        ("Wed, 03 Jun 2026 15:00:30 -0000", 30),
+        ("Wed, 03 Jun 2026 17:00:30 +0200", 30),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 60),
+    ],
+)
+async def test_retry_after_may_be_a_date(retell: Retell, text: str, seconds: float) -> None:
+    """The client's time stands at 2026-06-03 15:00 UTC."""
+    throttled = httpx.Response(429, headers={"Retry-After": text})
+    assert (await failure(answering(retell, throttled).place(BODY))).retry_after == seconds
+    assert (await failure(answering(retell, throttled).get("call-1"))).retry_after == seconds
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-5", "soon", "", "Wed, 03 Jun 2026 14:59:59 GMT", "Wed, 33 Jun 2026"])
 async def test_a_strange_retry_after_is_none(retell: Retell, text: str) -> None:
     error = await failure(answering(retell, httpx.Response(429, headers={"Retry-After": text})).place(BODY))
     assert (type(error), error.retry_after) == (Throttled, None)
