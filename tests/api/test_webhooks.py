@@ -100,6 +100,15 @@ async def test_a_body_that_was_changed_on_the_way_is_refused(api: httpx.AsyncCli
     problem(await api.post(PATH, content=changed, headers=headers), 401, "webhook_signature_invalid")
 
 
+async def test_the_signature_is_all_that_is_asked_for(api: httpx.AsyncClient, container: Container) -> None:
+    body = json.dumps(event_of()).encode()
+    request = api.build_request("POST", PATH, content=body)
+    for header in ("authorization", "x-api-key"):
+        request.headers.pop(header, None)
+    request.headers["X-Retell-Signature"] = sign(KEY, body, now_ms(container))
+    assert (await api.send(request)).status_code == 204
+
+
 async def test_without_a_signature_it_is_refused(api: httpx.AsyncClient) -> None:
     problem(await api.post(PATH, json=event_of()), 401, "webhook_signature_invalid")
 
