@@ -20,6 +20,7 @@ from app.api.routes import (
     audit_log,
     auth,
     batches,
+    call_presets,
     do_not_call,
     health,
     jobs,
@@ -58,6 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         batches.router,
         jobs.router,
         do_not_call.router,
+        call_presets.router,
     ):
         app.include_router(router, prefix=API, dependencies=[Depends(authorise)])
     app.include_router(auth.open_router, prefix=API)

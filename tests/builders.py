@@ -10,8 +10,9 @@ from app.domain.batches import Batch, BatchStatus, CallSettings
 from app.domain.calling_hours import CallingHours
 from app.domain.calls import CallReport, CallStatus
 from app.domain.contacts import Contact
-from app.domain.jobs import Attempt, Job, JobState
+from app.domain.jobs import Attempt, AttemptRecord, Job, JobState
 from app.domain.money import Plan, Pricing
+from app.domain.outcomes import Disposition
 
 NOW = datetime(2026, 6, 3, 15, 0, tzinfo=UTC)
 """A Wednesday, 11:00 in Santiago."""
@@ -119,6 +120,23 @@ def make_attempt(number: int = 1, phone_index: int = 0, **changes: Any) -> Attem
         "intent_at": NOW,
     }
     return Attempt.model_validate(values | changes)
+
+
+def make_record(ended_at: datetime = NOW, **changes: Any) -> AttemptRecord:
+    """An attempt that rang, was not answered, and ended then."""
+    values: dict[str, Any] = {
+        "attempt_id": "attempt-0",
+        "number": 1,
+        "phone": phone(1),
+        "disposition": Disposition.NO_ANSWER,
+        "counted": True,
+        "dialed_at": ended_at - timedelta(seconds=30),
+        "ended_at": ended_at,
+        "duration_seconds": 0,
+        "billed_seconds": 0,
+        "cost": Decimal(0),
+    }
+    return AttemptRecord.model_validate(values | changes)
 
 
 def make_report(reason: str | None = None, status: CallStatus = CallStatus.ENDED, **changes: Any) -> CallReport:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain.money import Plan, Pricing, Unit
+from app.domain.person_caps import PersonCap
 
 
 class AccountStatus(StrEnum):
@@ -69,6 +70,8 @@ class Account(BaseModel):
     features: Features = Features()
     timezone: str
     country: str | None = None
+    person_caps: list[PersonCap] = []
+    """How often one person may be called, over all batches; none: as often as the batches say."""
     pricing: Pricing
     funds: Funds
     reservations: dict[str, Decimal] = {}

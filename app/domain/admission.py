@@ -18,6 +18,7 @@ from app.domain.contacts import ID_PREFIX
 from app.domain.do_not_call import DoNotCallMatch
 from app.domain.jobs import Job
 from app.domain.messages import Message
+from app.domain.person_caps import held_back_by
 from app.domain.persons import OtherJob
 from app.domain.retry_policy import next_phone
 
@@ -30,6 +31,7 @@ class RefusalKind(StrEnum):
     MAX_ATTEMPTS = "max_attempts"
     NO_PHONE_LEFT = "no_phone_left"
     ON_DO_NOT_CALL_LIST = "on_do_not_call_list"
+    PERSON_CAP = "person_cap"
     PERSON_BUSY = "person_busy"
     OUTSIDE_HOURS = "outside_hours"
     NO_BALANCE = "no_balance"
@@ -89,6 +91,7 @@ def refuse(job: Job, batch: Batch, account: Account, circumstances: Circumstance
         return _refusal(RefusalKind.NO_PHONE_LEFT, "no_phone_left")
     return (
         _on_do_not_call_list(job, batch, circumstances, now)
+        or _person_cap(job, batch, account, circumstances, now)
         or _outside_hours(batch, now)
         or _person_busy(circumstances)
     )
@@ -127,6 +130,33 @@ def _ends_of_peace(job: Job, listed: dict[str, DoNotCallMatch]) -> list[datetime
     left = [phone for phone in job.contact.phones if phone not in job.retired_phones]
     found = [listed.get(phone) for phone in (left if job.attempt is None else [job.attempt.phone])]
     return [] if None in found else [match.until for match in found if match is not None]
+
+
+def _person_cap(
+    job: Job, batch: Batch, account: Account, circumstances: Circumstances, now: datetime
+) -> Refusal | None:
+    hours = batch.call_settings.hours
+    calls = [*job.history, *(record for other in circumstances.others for record in other.history)]
+    held = held_back_by(account.person_caps, calls, now, hours.timezone)
+    if held is None:
+        return None
+    cap, allowed_at = held
+    until = next_allowed_at(allowed_at, hours) or allowed_at
+    return Refusal(
+        kind=RefusalKind.PERSON_CAP,
+        reason=Message(
+            code="person_cap_reached",
+            params={
+                "max": cap.max,
+                "counts": cap.counts.value,
+                "days": cap.days or 1,
+                "period": cap.period.value,
+                "until": _wall_clock(until, hours.timezone),
+                "timezone": hours.timezone,
+            },
+        ),
+        until=until,
+    )
 
 
 def _person_busy(circumstances: Circumstances) -> Refusal | None:

@@ -153,6 +153,9 @@ class Jobs(Protocol):
     async def cancel(self, job_id: str, reason: Message, now: datetime, *, by: str) -> Job | None:
         """Pending → cancelled; in flight: asked not to be tried again; None if it is final."""
 
+    async def bring_forward(self, account_id: str, now: datetime) -> int:
+        """Let the account's jobs that wait for their persons ask again at once; how many they are."""
+
     async def reopen(self, job: Job, now: datetime, *, extra_attempts: int, by: str) -> Job | None: ...
 
 

@@ -131,6 +131,17 @@ class MongoJobs(Repository):
         )
 
     @guarded
+    async def bring_forward(self, account_id: str, now: datetime) -> int:
+        waiting = {
+            "account_id": account_id,
+            "waiting_for": WaitingFor.PERSON.value,
+            "state": JobState.PENDING.value,
+            "due_at": {"$gt": now},
+        }
+        result = await self._jobs.update_many(waiting, {"$set": {"due_at": now}}, hint="list_of_account")
+        return result.modified_count
+
+    @guarded
     async def reopen(self, job: Job, now: datetime, *, extra_attempts: int, by: str) -> Job | None:
         """Make a failed, cancelled or pending job due at once; None if it has moved since it was read."""
         return optional(

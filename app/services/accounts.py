@@ -1,6 +1,6 @@
 """Use cases of accounts: create, read, change, and what is left of the money."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,6 +13,7 @@ from app.domain.errors import Conflict, FieldError, InvalidInput, NotFound
 from app.domain.jobs import JobState
 from app.domain.messages import Message
 from app.domain.money import Plan, Pricing, Unit
+from app.domain.person_caps import PersonCap
 from app.domain.phone_numbers import normalise_phone, region_of_timezone
 from app.domain.ports import Accounts, Batches, Jobs, Time, Transactions
 from app.domain.transactions import Transaction, TransactionType, Usage
@@ -40,6 +41,7 @@ class NewAccount:
     pricing: Pricing | None
     retell_agent_id: str | None
     retell_from_number: str | None
+    person_caps: Sequence[PersonCap] = ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class AccountService:
             features=new.features,
             timezone=new.timezone,
             country=country,
+            person_caps=list(new.person_caps),
             pricing=new.pricing or self._default_pricing,
             funds=_initial_funds(new.plan_type, bought),
             retell_agent_id=new.retell_agent_id,
@@ -133,6 +136,9 @@ class AccountService:
         changed = await self._accounts.update(account_id, {**changes, "updated_at": self._time.now()})
         if changed is None:
             raise NotFound("account_not_found", account_id=account_id)
+        if "person_caps" in changes:
+            # They wait for what the caps were, perhaps for weeks.
+            await self._jobs.bring_forward(account_id, self._time.now())
         await self._batches.wake_account(account_id, self._time.now())
         return changed
 

@@ -10,6 +10,7 @@ from app.domain.batches import Batch
 from app.domain.do_not_call import matches
 from app.domain.jobs import Job
 from app.domain.messages import Message
+from app.domain.person_caps import reach_of
 from app.domain.ports import DoNotCallList, JobQueue, Time
 
 log = structlog.get_logger("worker")
@@ -38,8 +39,10 @@ class Admission:
         return Refusal(kind=RefusalKind.UNDECIDED, reason=reason, until=self._time.now() + UNDECIDED_PAUSE)
 
     async def _circumstances(self, job: Job, account: Account) -> Circumstances:
+        now = self._time.now()
+        reach = reach_of(account.person_caps)
         entries = await self._do_not_call.standing(account.account_id, job.person_keys)
         return Circumstances(
-            do_not_call=matches(entries, self._time.now()),
-            others=await self._queue.others_of_person(job, since=None),
+            do_not_call=matches(entries, now),
+            others=await self._queue.others_of_person(job, since=None if reach is None else now - reach),
         )

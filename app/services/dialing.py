@@ -287,6 +287,7 @@ _WAITS = {
     RefusalKind.OUTSIDE_HOURS: WaitingFor.HOURS,
     RefusalKind.ON_DO_NOT_CALL_LIST: WaitingFor.PERSON,
     RefusalKind.PERSON_BUSY: WaitingFor.PERSON,
+    RefusalKind.PERSON_CAP: WaitingFor.PERSON,
 }
 
 

@@ -63,6 +63,7 @@ def test_every_route_of_this_version_is_there() -> None:
         "GET /jobs/{job_id}/timeline",
         "PUT /jobs/{job_id}/retry",
         "PUT /jobs/{job_id}/cancel",
+        "GET /call-presets",
         "GET /do-not-call",
         "POST /do-not-call",
         "POST /do-not-call/import",

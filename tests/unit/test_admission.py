@@ -1,7 +1,7 @@
 """May this job be dialed now: a reason for every refusal, and silence only if nothing speaks against it."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
 
@@ -12,6 +12,7 @@ from app.domain.admission import Refusal, RefusalKind, refuse
 from app.domain.batches import BatchStatus
 from app.domain.do_not_call import DoNotCallMatch, DoNotCallScope
 from app.domain.jobs import JobState
+from app.domain.person_caps import CapCounts, CapPeriod, PersonCap
 from app.domain.persons import OtherJob
 from tests.builders import (
     NOW,
@@ -21,6 +22,7 @@ from tests.builders import (
     make_circumstances,
     make_contact,
     make_job,
+    make_record,
     make_settings,
     phone,
 )
@@ -30,6 +32,9 @@ MONDAY_NINE = datetime(2026, 6, 8, 13, 0, tzinfo=UTC)
 LIMIT = 5
 FOR_GOOD = DoNotCallMatch(until=None, scope=DoNotCallScope.GLOBAL)
 IN_CALL = OtherJob(job_id="job-2", state=JobState.IN_CALL)
+ONCE_A_WEEK = PersonCap(counts=CapCounts.ATTEMPTS, max=1, period=CapPeriod.ROLLING, days=7)
+CALLED = OtherJob(job_id="job-3", state=JobState.PENDING, history=[make_record(ended_at=NOW - timedelta(hours=1))])
+CALLED_AN_HOUR_AGO = {"account": {"person_caps": [ONCE_A_WEEK]}, "circumstances": {"others": [CALLED]}}
 
 
 def ask(
@@ -71,6 +76,7 @@ OBSTACLES: list[tuple[RefusalKind, str, dict[str, Any]]] = [
         "on_do_not_call_list",
         {"circumstances": {"do_not_call": {phone(1): FOR_GOOD, phone(2): FOR_GOOD}}},
     ),
+    (RefusalKind.PERSON_CAP, "person_cap_reached", CALLED_AN_HOUR_AGO),
     (RefusalKind.PERSON_BUSY, "person_in_another_call", {"circumstances": {"others": [IN_CALL]}}),
 ]
 
@@ -80,7 +86,7 @@ def test_each_obstacle_is_refused_with_its_reason(kind: RefusalKind, code: str, 
     refusal = ask(**obstacle)
     assert refusal is not None
     assert (refusal.kind, refusal.reason.code) == (kind, code)
-    assert (refusal.until is not None) == (kind is RefusalKind.OUTSIDE_HOURS)
+    assert (refusal.until is not None) == (kind in {RefusalKind.OUTSIDE_HOURS, RefusalKind.PERSON_CAP})
 
 
 @pytest.mark.parametrize(
@@ -94,6 +100,7 @@ def test_each_obstacle_is_refused_with_its_reason(kind: RefusalKind, code: str, 
         {"job": {"next_phone_index": 7}},
         {"now": MONDAY_NINE},
         {"circumstances": {"do_not_call": {phone(1): FOR_GOOD}}},
+        {"circumstances": {"others": [CALLED]}},
         {"circumstances": {"others": [OtherJob(job_id="job-2", state=JobState.LEASED)]}},
         {"circumstances": {"others": [OtherJob(job_id="job-2", state=JobState.PENDING)]}},
     ],

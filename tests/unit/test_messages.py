@@ -17,6 +17,7 @@ from app.domain.messages import (
     events,
     explanations,
     imports,
+    presets,
     reasons,
     render,
     timeline,
@@ -150,7 +151,7 @@ def test_both_languages_say_the_same(code: str) -> None:
 
 
 def test_no_code_is_in_two_files() -> None:
-    files = (access, errors, events, explanations, imports, reasons, timeline, validation)
+    files = (access, errors, events, explanations, imports, presets, reasons, timeline, validation)
     assert sum(len(file.TEXTS) for file in files) == len(CATALOGUE)
 
 

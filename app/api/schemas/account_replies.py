@@ -8,6 +8,7 @@ from app.api.schemas.common import Instant, Number, Reply
 from app.domain.accounts import Account, AccountStatus, Features
 from app.domain.messages import Language
 from app.domain.money import Plan, Unit
+from app.domain.person_caps import PersonCap
 from app.domain.transactions import Transaction
 from app.services.accounts import AccountStats, Balance
 
@@ -20,8 +21,14 @@ class Funds(Reply):
     total_spent: Number
 
 
+def _is_empty(value: object) -> bool:
+    """An option that is not used is not shown, so that settings without it read as they were sent."""
+    return not value
+
+
 class AccountSettingsReply(Reply):
     timezone: str
+    person_caps: list[PersonCap] = Field(default=[], exclude_if=_is_empty, description="Absent: none.")
 
 
 class AccountReply(Reply):
@@ -68,7 +75,7 @@ def account_reply(account: Account) -> AccountReply:
         suspension_reason=account.suspension_reason,
         balance=_funds(account),
         features=account.features,
-        settings=AccountSettingsReply(timezone=account.timezone),
+        settings=AccountSettingsReply(timezone=account.timezone, person_caps=account.person_caps),
         country=account.country,
         minutes_purchased=funds.minutes_purchased,
         minutes_used=funds.minutes_used,

@@ -2,9 +2,9 @@
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from app.api.schemas.common import (
@@ -24,6 +24,7 @@ from app.api.schemas.common import (
 from app.domain.accounts import AccountStatus, Features
 from app.domain.errors import FieldError, InvalidInput
 from app.domain.money import Plan, Pricing
+from app.domain.person_caps import MAX_CAPS, CapCounts, CapPeriod, PersonCap
 from app.domain.phone_numbers import region_of_country
 from app.services.accounts import NewAccount
 
@@ -57,10 +58,40 @@ NoCallSettings = Annotated[SkipJsonSchema[None], BeforeValidator(_refuse_call_se
 """A field that is known only to say where it belongs."""
 
 
+class PersonCapRequest(Request):
+    """At most `max` attempts or conversations with one person (same national id or phone), over all batches.
+
+    `day` is the calendar day where the person is; `rolling` is `days` times 24 hours.
+    """
+
+    counts: Annotated[CapCounts, AnyCase]
+    max: Annotated[int, Field(ge=1, le=50)]
+    period: Annotated[CapPeriod, AnyCase]
+    days: Annotated[int, Field(ge=1, le=365)] | None = None
+
+    @model_validator(mode="after")
+    def _days_if_rolling(self) -> Self:
+        if self.period is CapPeriod.ROLLING and self.days is None:
+            raise invalid("cap_days_missing")
+        if self.period is not CapPeriod.ROLLING and self.days is not None:
+            raise invalid("cap_days_not_wanted")
+        return self
+
+    def to_domain(self) -> PersonCap:
+        return PersonCap(**self.model_dump())
+
+
+PersonCaps = Annotated[
+    list[PersonCapRequest],
+    Field(max_length=MAX_CAPS, description="All of them hold; none: as often as the batches say. See /call-presets."),
+]
+
+
 class AccountSettings(Request):
-    """How the account's operators see time: months and dates are in this zone."""
+    """How the account's operators see time (months and dates are in this zone), and how often a person is called."""
 
     timezone: Zone = "America/Santiago"
+    person_caps: PersonCaps = Field(default=[])
     call_settings: NoCallSettings = None
 
 
@@ -89,6 +120,7 @@ class CreateAccount(Request):
         return NewAccount(
             **{name: getattr(self, name) for name in _AS_THEY_ARE},
             timezone=self.settings.timezone,
+            person_caps=[cap.to_domain() for cap in self.settings.person_caps],
             pricing=default.model_copy(update=prices) if prices else None,
         )
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from app.domain.messages import access, errors, events, explanations, imports, reasons, timeline, validation
+from app.domain.messages import access, errors, events, explanations, imports, presets, reasons, timeline, validation
 
 Language = Literal["es", "en"]
 DEFAULT_LANGUAGE: Language = "es"
@@ -20,6 +20,7 @@ CATALOGUE: Mapping[str, Mapping[Language, str]] = {
     **events.TEXTS,
     **explanations.TEXTS,
     **imports.TEXTS,
+    **presets.TEXTS,
     **reasons.TEXTS,
     **timeline.TEXTS,
     **validation.TEXTS,

@@ -257,6 +257,14 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "El contacto tiene más de {limit} campos propios.",
         "en": "The contact has more than {limit} custom fields.",
     },
+    "cap_days_missing": {
+        "es": "Un tope «rolling» necesita days: de cuántos días.",
+        "en": "A «rolling» cap needs days: of how many.",
+    },
+    "cap_days_not_wanted": {
+        "es": "days solo vale con period «rolling».",
+        "en": "days goes with period «rolling» only.",
+    },
     # The do-not-call list
     "do_not_call_entry_not_found": {
         "es": "No existe la entrada «{entry_id}» en la lista de no llamar.",

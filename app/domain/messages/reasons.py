@@ -40,6 +40,16 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Sus teléfonos están en la lista de no llamar; se llamará desde {until} ({timezone})",
         "en": "Its numbers are on the do-not-call list; called from {until} ({timezone}) on",
     },
+    "person_cap_reached": {
+        "es": (
+            "Se alcanzó el tope de llamadas a esta persona: {max} en {days} día(s) ({counts}, {period}); se llamará "
+            "desde {until} ({timezone})"
+        ),
+        "en": (
+            "The cap of calls to this person is reached: {max} in {days} day(s) ({counts}, {period}); called from "
+            "{until} ({timezone}) on"
+        ),
+    },
     "provider_waited_for": {
         "es": "El proveedor de llamadas no está disponible: {detail}",
         "en": "The call provider is not available: {detail}",

@@ -1,0 +1,16 @@
+"""/call-presets: what the laws of a country ask for, as settings."""
+
+from fastapi import APIRouter
+
+from app.api.deps import LanguageDep
+from app.api.openapi import problems
+from app.api.schemas.call_presets import PresetReply, preset_reply
+from app.domain.call_presets import PRESETS
+
+router = APIRouter(prefix="/call-presets", tags=["accounts"])
+
+
+@router.get("", summary="Country presets of caps and hours", responses=problems())
+async def list_call_presets(language: LanguageDep) -> list[PresetReply]:
+    """Nothing of it holds until it is sent with an account's or a batch's settings. Each names its sources."""
+    return [preset_reply(preset, language) for preset in PRESETS]
