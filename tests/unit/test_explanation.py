@@ -241,6 +241,7 @@ def test_refusals_come_with_texts() -> None:
         RefusalKind.MAX_ATTEMPTS: "max_attempts_reached",
         RefusalKind.NO_PHONE_LEFT: "no_phone_left",
         RefusalKind.ON_DO_NOT_CALL_LIST: "on_do_not_call_list",
+        RefusalKind.PERSON_CAP: "person_cap_reached",
         RefusalKind.PERSON_BUSY: "person_in_another_call",
         RefusalKind.OUTSIDE_HOURS: "outside_hours",
         RefusalKind.NO_BALANCE: "no_balance",
