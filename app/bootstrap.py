@@ -24,6 +24,7 @@ from app.repositories.access import (
 from app.repositories.accounts import MongoAccounts
 from app.repositories.audit_log import MongoAuditLog
 from app.repositories.batches import MongoBatches
+from app.repositories.budgets import MongoBudgets
 from app.repositories.call_hints import MongoCallHints
 from app.repositories.database import Database, connect
 from app.repositories.do_not_call import MongoDoNotCallList
@@ -46,6 +47,7 @@ from app.services.claiming import Claiming
 from app.services.dialing import CallDefaults, Dialing
 from app.services.do_not_call import DoNotCallService
 from app.services.explaining import Explaining
+from app.services.funding import Funding
 from app.services.hints import Hints
 from app.services.jobs import JobService
 from app.services.read_pace import ReadPace
@@ -177,7 +179,6 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
         longest_poll=timedelta(seconds=settings.call_poll_max_seconds),
         details_grace=timedelta(seconds=settings.call_details_grace_seconds),
         provider_retry=timedelta(seconds=settings.provider_retry_seconds),
-        balance_recheck=timedelta(seconds=settings.balance_recheck_seconds),
     )
     provider = RetellClient(
         settings.retell_base_url,
@@ -194,7 +195,9 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
     )
     hold = ProviderHold(clock)
     do_not_call = MongoDoNotCallList(database)
-    settling = Settling(accounts, batches, queue, transactions, do_not_call, clock, tuning)
+    recheck = timedelta(seconds=settings.balance_recheck_seconds)
+    funding = Funding(accounts, batches, MongoBudgets(database), transactions, clock, recheck)
+    settling = Settling(accounts, batches, queue, funding, do_not_call, clock, tuning)
     admission = Admission(queue, do_not_call, clock)
     stored_hints = MongoCallHints(database)
     hints = Hints(stored_hints, control)
@@ -204,16 +207,16 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
         yield CallWork(
             queue=queue,
             control=control,
-            claiming=Claiming(accounts, batches, jobs, queue, control, hold, clock),
+            claiming=Claiming(accounts, batches, jobs, queue, funding, control, hold, clock),
             dialing=Dialing(
-                accounts, batches, queue, provider, settling, admission, control, hold, clock, tuning, defaults
+                accounts, batches, queue, provider, settling, admission, funding, control, hold, clock, tuning, defaults
             ),
             verifying=Verifying(
                 accounts, batches, queue, provider, calls, hints, settling, admission, control, clock, tuning
             ),
             following=CallFollowing(queue, provider, calls, hints, settling, control, clock, tuning),
             settling=settling,
-            rescuing=Rescuing(accounts, batches, queue, control, clock),
+            rescuing=Rescuing(batches, queue, funding, control, clock),
             hints=hints,
         )
     finally:

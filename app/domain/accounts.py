@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain.money import Plan, Pricing, Unit
 from app.domain.person_caps import PersonCap
+from app.domain.transactions import Transaction
 
 
 class AccountStatus(StrEnum):
@@ -76,6 +77,10 @@ class Account(BaseModel):
     funds: Funds
     reservations: dict[str, Decimal] = {}
     """What each attempt in progress may cost at worst, by attempt id, in the plan's unit."""
+    unposted: list[Transaction] = []
+    """Entries whose money is in `funds` already, until they are in the ledger: services/ledger.py posts them."""
+    topups: int = 0
+    """Raised by every top-up, so that one decided on older facts is not carried out."""
     retell_agent_id: str | None = None
     retell_from_number: str | None = None
     created_at: datetime

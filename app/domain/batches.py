@@ -1,6 +1,7 @@
 """A batch: one campaign, its rules, and where it is in its life."""
 
 from datetime import datetime, time
+from decimal import Decimal
 from enum import IntEnum, StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -86,6 +87,17 @@ class Block(BaseModel):
     until: datetime
 
 
+class Shortage(BaseModel):
+    """Want of money, as the batch's log was told of it: once, until there is another `level`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    """`no_balance` or `budget_exhausted`: also the code of the block's reason."""
+    level: Decimal
+    """What had been bought for the account, or the batch's budget, when it ran short."""
+
+
 class Progress(BaseModel):
     """Counts of a batch's jobs by what they are."""
 
@@ -122,6 +134,15 @@ class Batch(BaseModel):
     status: BatchStatus
     total_jobs: int = 0
     """How many contacts it has; all of them final means that the batch is complete."""
+    budget: Decimal | None = None
+    """The most that its calls may cost, in money (as `cost` in the ledger); None: only the account's balance counts."""
+    budget_used: Decimal | None = None
+    """What its settled calls have cost; None: to be counted from the ledger before the next call (services/funding)."""
+    budget_reservations: dict[str, Decimal] = {}
+    """What each attempt in progress may cost at worst, by attempt id. Only attempts dialed under a budget have one."""
+    budget_settled: int = 0
+    """Raised whenever a reservation goes, so that a count of what was used then does not stick."""
+    shortage: Shortage | None = None
     pause_reason: Message | None = None
     paused_at: datetime | None = None
     paused_by: str | None = None
@@ -144,6 +165,10 @@ class Batch(BaseModel):
     @property
     def is_active(self) -> bool:
         return self.status.is_active
+
+    @property
+    def budget_reserved(self) -> Decimal:
+        return sum(self.budget_reservations.values(), Decimal(0))
 
 
 class LogEntry(BaseModel):

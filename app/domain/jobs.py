@@ -94,6 +94,7 @@ class WaitingFor(StrEnum):
     RETRY = "retry"
     HOURS = "hours"
     BALANCE = "balance"
+    BUDGET = "budget"
     PROVIDER = "provider"
     PERSON = "person"
     """The person is in another call, was called often enough for now, or asked for peace until a date."""
@@ -114,6 +115,8 @@ class Attempt(BaseModel):
     """The call's own maximum: the batch's, or less where the money covered less."""
     ring_seconds: int
     reserved: Decimal
+    reserved_cost: Decimal | None = None
+    """What is reserved in the batch's budget; None if it had none."""
     request_body: str
     """The exact bytes sent to Retell, so that a resend under the same key is the same request."""
     intent_at: datetime

@@ -65,14 +65,25 @@ def charge_for(seconds: float, plan: Plan, pricing: Pricing) -> Charge:
 
 def affordable_seconds(free: Decimal, wanted: int, plan: Plan, pricing: Pricing) -> int:
     """The longest call, at most `wanted` seconds, whose worst case `free` units cover; 0 if none."""
-    seconds = wanted
-    if charge_for(seconds, plan, pricing).units > free:
-        per_minute = pricing.credits_per_minute if plan.unit is Unit.CREDITS else Decimal(1)
-        # Charges are rounded, so what is left beyond the last place covers nothing.
-        covered = free.quantize(CENT_OF_A_CENT, rounding=ROUND_FLOOR)
-        seconds = max(int(covered / per_minute * SECONDS_A_MINUTE), 0)
-        seconds -= seconds % pricing.billing_increment_seconds
-    return seconds
+    if charge_for(wanted, plan, pricing).units <= free:
+        return wanted
+    return _covered(free, pricing.credits_per_minute if plan.unit is Unit.CREDITS else Decimal(1), pricing)
+
+
+def seconds_within_budget(left: Decimal, wanted: int, plan: Plan, pricing: Pricing) -> int:
+    """The longest call, at most `wanted` seconds, whose worst case costs no more money than is `left`; 0 if none."""
+    if left < 0:
+        return 0
+    if charge_for(wanted, plan, pricing).cost <= left:
+        return wanted
+    return _covered(left, pricing.cost_per_minute, pricing)
+
+
+def _covered(amount: Decimal, per_minute: Decimal, pricing: Pricing) -> int:
+    # Charges are rounded, so what is left beyond the last place covers nothing.
+    covered = amount.quantize(CENT_OF_A_CENT, rounding=ROUND_FLOOR)
+    seconds = max(int(covered / per_minute * SECONDS_A_MINUTE), 0)
+    return seconds - seconds % pricing.billing_increment_seconds
 
 
 def _rounded(amount: Decimal) -> Decimal:

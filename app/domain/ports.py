@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from app.domain.accounts import Account
-from app.domain.batches import Batch, BatchStatus, Block, LogEntry
+from app.domain.batches import Batch, BatchStatus, Block, LogEntry, Shortage
 from app.domain.call_events import CallEvent, Hint
 from app.domain.calls import CallOrder, CallReport
 from app.domain.contact_import import ContactImport
@@ -56,8 +56,14 @@ class Accounts(Protocol):
     async def reserved(self) -> dict[str, list[str]]:
         """The attempts for which accounts hold reservations."""
 
-    async def top_up(self, account_id: str, key: str, plan: Plan, units: Decimal) -> Account | None:
-        """Add bought units, once per `key`; None if the key was used before, or there is no such account."""
+    async def top_up(self, account: Account, entry: Transaction) -> Account | None:
+        """Add what `entry` bought, and the entry to what is unposted; None if another came since `account` was read."""
+
+    async def posted(self, account_id: str, transaction_id: str) -> None:
+        """The entry is in the ledger, and need not be remembered here any more."""
+
+    async def unposted(self) -> list[Account]:
+        """The accounts with entries that are not in the ledger yet."""
 
 
 class Transactions(Protocol):
@@ -67,8 +73,30 @@ class Transactions(Protocol):
     async def get(self, transaction_id: str) -> Transaction | None: ...
     async def page(self, account_id: str, *, limit: int, skip: int) -> tuple[list[Transaction], int]: ...
     async def usage(self, account_id: str, since: datetime, until: datetime) -> Usage: ...
+    async def batch_cost(self, batch_id: str, without: Collection[str]) -> Decimal:
+        """What a batch has cost, `without` these attempts."""
+
     async def batch_usage(self, batch_ids: Sequence[str]) -> dict[str, Usage]:
         """What batches have cost; a batch without a charge is left out."""
+
+
+class Budgets(Protocol):
+    """What batches with a budget have reserved and used: each move one update of the batch's own document."""
+
+    async def reserve(self, batch_id: str, attempt_id: str, cost: Decimal) -> bool:
+        """Reserve `cost` under the attempt's id; False if the budget does not cover it. Repeatable."""
+
+    async def settle(self, batch_id: str, attempt_id: str, cost: Decimal) -> None:
+        """Swap the reservation for `cost`. Without one, what the batch has used is to be counted anew."""
+
+    async def release(self, batch_id: str, attempt_id: str) -> bool:
+        """Give an unused reservation back; False if there is none."""
+
+    async def count(self, batch: Batch, used: Decimal) -> Batch | None:
+        """Set what was used; None if a reservation went since `batch` was read."""
+
+    async def reserved(self) -> dict[tuple[str, str], list[str]]:
+        """The attempts for which batches hold reservations, by account and batch."""
 
 
 class Batches(Protocol):
@@ -118,6 +146,10 @@ class Batches(Protocol):
     async def wake_account(self, account_id: str, at: datetime) -> None:
         """The same for every batch of an account that runs."""
 
+    async def note_shortage(self, batch_id: str, shortage: Shortage) -> bool:
+        """Whether it is news: False if the same was noted before."""
+
+    async def forget_shortage(self, batch_id: str, shortage: Shortage) -> bool: ...
     async def log(self, batch_id: str, entry: LogEntry) -> None: ...
     async def logs(self, batch_id: str, *, limit: int, skip: int) -> tuple[list[LogEntry], int]: ...
 

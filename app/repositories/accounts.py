@@ -9,11 +9,9 @@ from pymongo.errors import DuplicateKeyError
 
 from app.domain.accounts import Account
 from app.domain.money import Charge, Plan, Unit
+from app.domain.transactions import Transaction
 from app.repositories.database import Database, Document, Repository, guarded
-from app.repositories.documents import from_document, optional, readable, set_or_unset, to_document
-
-TOPUP_KEYS_KEPT = 500
-"""How many past top-ups an account remembers the keys of."""
+from app.repositories.documents import from_document, optional, plain, readable, set_or_unset, to_document
 
 
 class MongoAccounts(Repository):
@@ -31,19 +29,18 @@ class MongoAccounts(Repository):
 
     @guarded
     async def get(self, account_id: str) -> Account | None:
-        document = await self._accounts.find_one({"_id": account_id}, _WITHOUT_KEYS)
-        return optional(Account, document)
+        return optional(Account, await self._accounts.find_one({"_id": account_id}))
 
     @guarded
     async def get_many(self, account_ids: Iterable[str]) -> dict[str, Account]:
-        cursor = self._accounts.find({"_id": {"$in": list(account_ids)}}, _WITHOUT_KEYS)
+        cursor = self._accounts.find({"_id": {"$in": list(account_ids)}})
         accounts = [readable(Account, document) async for document in cursor]
         return {account.account_id: account for account in accounts if account is not None}
 
     @guarded
     async def page(self, *, account_ids: Collection[str] | None, limit: int, skip: int) -> tuple[list[Account], int]:
         match: Document = {} if account_ids is None else {"_id": {"$in": list(account_ids)}}
-        cursor = self._accounts.find(match, _WITHOUT_KEYS).sort([("created_at", DESCENDING), ("_id", DESCENDING)])
+        cursor = self._accounts.find(match).sort([("created_at", DESCENDING), ("_id", DESCENDING)])
         found = [from_document(Account, document) async for document in cursor.skip(skip).limit(limit)]
         if account_ids is None:
             return found, await self._accounts.estimated_document_count()
@@ -103,21 +100,29 @@ class MongoAccounts(Repository):
         return {document["_id"]: list(document["reservations"]) async for document in cursor}
 
     @guarded
-    async def top_up(self, account_id: str, key: str, plan: Plan, units: Decimal) -> Account | None:
-        bought = "funds.credits_purchased" if plan.unit is Unit.CREDITS else "funds.minutes_purchased"
+    async def top_up(self, account: Account, entry: Transaction) -> Account | None:
+        bought = "funds.credits_purchased" if account.plan_type.unit is Unit.CREDITS else "funds.minutes_purchased"
         return await self._changed(
-            {"_id": account_id, "topup_keys": {"$ne": key}},
+            # An account of before there was the field has none.
+            {"_id": account.account_id, "topups": account.topups or {"$in": [0, None]}},
             {
-                "$inc": {bought: units, "funds.free": units},
-                "$push": {"topup_keys": {"$each": [key], "$slice": -TOPUP_KEYS_KEPT}},
+                "$inc": {bought: entry.amount, "funds.free": entry.amount, "topups": 1},
+                "$push": {"unposted": plain(entry)},
             },
         )
 
-    async def _changed(self, match: Document, update: Document) -> Account | None:
-        document = await self._accounts.find_one_and_update(
-            match, update, projection=_WITHOUT_KEYS, return_document=ReturnDocument.AFTER
+    @guarded
+    async def posted(self, account_id: str, transaction_id: str) -> None:
+        await self._accounts.update_one(
+            {"_id": account_id}, {"$pull": {"unposted": {"transaction_id": transaction_id}}}
         )
+
+    @guarded
+    async def unposted(self) -> list[Account]:
+        cursor = self._accounts.find({"unposted.transaction_id": {"$exists": True}})
+        accounts = [readable(Account, document) async for document in cursor]
+        return [account for account in accounts if account is not None]
+
+    async def _changed(self, match: Document, update: Document) -> Account | None:
+        document = await self._accounts.find_one_and_update(match, update, return_document=ReturnDocument.AFTER)
         return optional(Account, document)
-
-
-_WITHOUT_KEYS = {"topup_keys": False}

@@ -7,7 +7,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from app.domain.batches import Batch, BatchStatus, Block, LogEntry
+from app.domain.batches import Batch, BatchStatus, Block, LogEntry, Shortage
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import any_of, from_document, optional, plain, readable, set_or_unset, to_document
 
@@ -144,6 +144,16 @@ class MongoBatches(Repository):
             # What blocked them may be over; the next look says so if it is not.
             {"$min": {"wake_at": at}, "$inc": {"revision": 1}, "$unset": {"block": ""}},
         )
+
+    @guarded
+    async def note_shortage(self, batch_id: str, shortage: Shortage) -> bool:
+        match = {"_id": batch_id, "shortage.code": {"$ne": shortage.code}}
+        return (await self._batches.update_one(match, {"$set": {"shortage": plain(shortage)}})).modified_count == 1
+
+    @guarded
+    async def forget_shortage(self, batch_id: str, shortage: Shortage) -> bool:
+        match = {"_id": batch_id, "shortage": plain(shortage)}
+        return (await self._batches.update_one(match, {"$unset": {"shortage": ""}})).modified_count == 1
 
     @guarded
     async def log(self, batch_id: str, entry: LogEntry) -> None:

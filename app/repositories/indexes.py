@@ -20,6 +20,12 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel(
             [("created_at", ASCENDING)], name="reserving", partialFilterExpression={"reservations": {"$gt": {}}}
         ),
+        # Top-ups that are not in the ledger yet: nearly always none.
+        IndexModel(
+            [("unposted.transaction_id", ASCENDING)],
+            name="unposted",
+            partialFilterExpression={"unposted.transaction_id": {"$exists": True}},
+        ),
     ],
     "batches": [
         # The claimer: which batches may have work now. Sleeping and final batches cost nothing.
@@ -30,6 +36,8 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="blocked",
             partialFilterExpression={"block.reason.code": {"$exists": True}},
         ),
+        # Whose budget reservations has nobody any more?
+        IndexModel([("budget", ASCENDING)], name="budgeted", partialFilterExpression={"budget": {"$exists": True}}),
         # GET /batches?account_id=, newest first.
         IndexModel(
             [("account_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)],

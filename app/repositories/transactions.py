@@ -1,7 +1,8 @@
 """The ledger in MongoDB: documents are added and never changed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from pymongo import DESCENDING
@@ -46,6 +47,13 @@ class MongoTransactions(Repository):
         }
         sums = await self._sums(match, None, first_at={"$min": "$created_at"})
         return sums.get(None, Usage())
+
+    @guarded
+    async def batch_cost(self, batch_id: str, without: Collection[str]) -> Decimal:
+        match: Document = {"batch_id": batch_id}
+        if without:
+            match["_id"] = {"$nin": list(without)}
+        return (await self._sums(match, None)).get(None, Usage()).cost
 
     @guarded
     async def batch_usage(self, batch_ids: Sequence[str]) -> dict[str, Usage]:

@@ -18,9 +18,8 @@ from app.domain.phone_numbers import normalise_phone, region_of_timezone
 from app.domain.ports import Accounts, Batches, Jobs, Time, Transactions
 from app.domain.transactions import Transaction, TransactionType, Usage
 from app.services.ids import new_id
+from app.services.ledger import post_entries
 
-KEYS_ARE_KEPT = timedelta(days=1)
-"""A top-up repeated later than this is in the balance already; its key may be forgotten there."""
 RECENT_USE = timedelta(days=30)
 """The span whose daily average tells when the balance runs out."""
 
@@ -102,12 +101,12 @@ class AccountService:
             created_at=now,
             updated_at=now,
         )
+        if bought:
+            first = _topup(account, f"{account.account_id}:initial", bought, "initial_balance", now)
+            account = account.model_copy(update={"unposted": [first]})
         if not await self._accounts.insert(account):
             raise Conflict("account_exists", account_id=account.account_id)
-        if bought:
-            await self._transactions.add(
-                _topup(account, f"{account.account_id}:initial", bought, "initial_balance", now)
-            )
+        await post_entries(self._accounts, self._transactions, account)
         return account
 
     async def get(self, account_id: str) -> Account:
@@ -145,25 +144,31 @@ class AccountService:
     async def top_up(
         self, account_id: str, *, bought_credits: Decimal, bought_minutes: Decimal, idempotency_key: str | None
     ) -> tuple[Account, Transaction]:
-        """Add what was bought, once per key; batches that waited for money go on."""
-        account = await self.get(account_id)
-        amount = _amount_in_plan_unit(account.plan_type, bought_credits, bought_minutes)
+        """Add what was bought, once per key for ever; batches that waited for money go on.
+
+        Raises NotFound, InvalidInput, or Conflict if the key belongs to another amount.
+        """
         key = idempotency_key or new_id("topup")
-        transaction = _topup(account, f"{account_id}:topup:{key}", amount, "topup", self._time.now())
-        if not await self._transactions.add(transaction):
-            before = await self._transactions.get(transaction.transaction_id)
-            if before is None or before.amount != amount:
+        transaction_id = f"{account_id}:topup:{key}"
+        while True:
+            account = await self.get(account_id)
+            amount = _amount_in_plan_unit(account.plan_type, bought_credits, bought_minutes)
+            # An entry goes from the account to the ledger, so it is looked for in this order; and if a top-up came
+            # after the account was read, perhaps this very one, the update below does not match.
+            before = next((entry for entry in account.unposted if entry.transaction_id == transaction_id), None)
+            before = before or await self._transactions.get(transaction_id)
+            if before is not None and before.amount != amount:
                 raise Conflict("idempotency_key_reused", key=key)
-            transaction = before
-        # The ledger comes first and this second, each once per key: a request repeated after a crash completes it.
-        changed = None
-        if self._time.now() - transaction.created_at < KEYS_ARE_KEPT:
-            changed = await self._accounts.top_up(account_id, key, account.plan_type, amount)
+            entry = before or _topup(account, transaction_id, amount, "topup", self._time.now())
+            changed = account if before else await self._accounts.top_up(account, entry)
+            if changed is not None:
+                break
+        await post_entries(self._accounts, self._transactions, changed)
         await self._batches.wake_account(account_id, self._time.now())
-        return changed or await self.get(account_id), transaction
+        return changed, entry
 
     async def transactions(self, account_id: str, *, limit: int, skip: int) -> tuple[list[Transaction], int]:
-        await self.get(account_id)
+        await post_entries(self._accounts, self._transactions, await self.get(account_id))
         return await self._transactions.page(account_id, limit=limit, skip=skip)
 
     async def balance(self, account_id: str) -> Balance:

@@ -14,8 +14,6 @@ class CallTuning:
     """After a call's end, how long its cost and analysis are waited for."""
     provider_retry: timedelta
     """First delay after the provider's own trouble."""
-    balance_recheck: timedelta
-    """How long a batch without money sleeps if nothing wakes it."""
     intent_freshness: timedelta = timedelta(seconds=2)
     """A process that was frozen longer than this between storing its intent and sending does not send (queues.md
     §4.4)."""

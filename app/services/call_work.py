@@ -53,6 +53,7 @@ class CallWork:
 
     async def tidy(self) -> None:
         await self._rescuing.release_orphans()
+        await self._rescuing.post_left_over()
 
     async def renew(self, job_ids: Sequence[str]) -> None:
         await self._queue.renew(self._control.worker_id, job_ids, self._control.lease)

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from app.domain.accounts import Account, AccountStatus
-from app.domain.batches import Batch, BatchStatus, Block
+from app.domain.batches import Batch, BatchStatus, Block, Shortage
 from app.domain.calling_hours import is_allowed, next_allowed_at
+from app.domain.funding import shortage_of
 from app.domain.jobs import FINAL, Job
 from app.domain.messages import Message
 from app.domain.ports import Accounts, Batches, JobQueue, Jobs, Time
@@ -20,6 +21,7 @@ from app.domain.timeline import SYSTEM
 from app.services.batch_events import blocked, log_event
 from app.services.batch_import import is_being_undone, undo_import
 from app.services.fair_turns import FairTurns
+from app.services.funding import Funding
 from app.services.worker_control import ProviderHold, WorkerControl
 
 log = structlog.get_logger("worker")
@@ -36,6 +38,7 @@ class Claiming:
         batches: Batches,
         jobs: Jobs,
         queue: JobQueue,
+        funding: Funding,
         control: WorkerControl,
         hold: ProviderHold,
         time: Time,
@@ -44,6 +47,7 @@ class Claiming:
         self._batches = batches
         self._jobs = jobs
         self._queue = queue
+        self._funding = funding
         self._control = control
         self._hold = hold
         self._time = time
@@ -94,12 +98,25 @@ class Claiming:
             reason, until = Message(code="account_unreadable"), now + timedelta(seconds=RECHECK_SECONDS)
         elif account.status is not AccountStatus.ACTIVE:
             reason, until = Message(code="account_suspended"), now + timedelta(seconds=RECHECK_SECONDS)
-        elif is_allowed(now, hours):
-            return True
-        else:
+        elif not is_allowed(now, hours):
             reason, until = Message(code="hours_closed"), next_allowed_at(now, hours) or now + timedelta(days=1)
+        elif (shortage := shortage_of(batch, account)) is not None:
+            await self._rest_unfunded(batch, shortage, now)
+            return False
+        else:
+            return True
         await self._rest(batch, now, blocked(batch, reason, now, until))
         return False
+
+    async def _rest_unfunded(self, batch: Batch, shortage: Shortage, now: datetime) -> None:
+        """Taking jobs only to put them back for want of money would go round and round."""
+        earliest = await self._queue.earliest_due(batch.batch_id)
+        if earliest is None or earliest > now:
+            await self._rest(batch, now)  # nothing waits for the money
+            return
+        until = now + timedelta(seconds=RECHECK_SECONDS)
+        await self._rest(batch, now, blocked(batch, Message(code=shortage.code), now, until))
+        await self._funding.note(batch, shortage)
 
     async def _start(self, batch: Batch, now: datetime) -> Batch | None:
         """The batch, running; None if another worker was quicker."""

@@ -17,12 +17,13 @@ import structlog
 
 from app.domain.accounts import Account
 from app.domain.admission import Circumstances, Refusal, RefusalKind, callable_phone
-from app.domain.batches import CALL_SECONDS, Batch
+from app.domain.batches import Batch
 from app.domain.calling_hours import is_allowed
 from app.domain.calls import CallOrder
+from app.domain.funding import BUDGET_EXHAUSTED, longest_call
 from app.domain.jobs import Attempt, Job, JobState, WaitingFor
 from app.domain.messages import Message
-from app.domain.money import affordable_seconds, charge_for
+from app.domain.money import charge_for
 from app.domain.outcomes import Disposition, Effect, Outcome
 from app.domain.phone_numbers import mask
 from app.domain.ports import Accounts, Batches, CallProvider, JobQueue, Time
@@ -35,8 +36,8 @@ from app.domain.provider_errors import (
 )
 from app.domain.variables import call_variables, contact_variables
 from app.services.admission import Admission
-from app.services.batch_events import blocked
 from app.services.call_tuning import CallTuning
+from app.services.funding import Funding
 from app.services.persisting import persist
 from app.services.settling import Settling
 from app.services.worker_control import ProviderHold, WorkerControl
@@ -49,7 +50,7 @@ CONFIGURATION_REJECTED = Outcome(disposition=Disposition.STOPPED_BY_PROVIDER, ef
 
 PERSON_PAUSE_SECONDS = (15, 60)
 """Drawn between these, so that two jobs of one person that turned each other away do not meet again."""
-NO_BALANCE = Refusal(kind=RefusalKind.NO_BALANCE, reason=Message(code="no_balance"))
+UNFUNDED = Refusal(kind=RefusalKind.NO_BALANCE, reason=Message(code="no_balance"))
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Dialing:
         provider: CallProvider,
         settling: Settling,
         admission: Admission,
+        funding: Funding,
         control: WorkerControl,
         hold: ProviderHold,
         time: Time,
@@ -83,6 +85,7 @@ class Dialing:
         self._provider = provider
         self._settling = settling
         self._admission = admission
+        self._funding = funding
         self._control = control
         self._hold = hold
         self._time = time
@@ -98,14 +101,16 @@ class Dialing:
         batch, account = await self._batches.get(job.batch_id), await self._accounts.get(job.account_id)
         if batch is None or account is None:
             raise LookupError(f"job {job.job_id} has no batch or no account")
+        batch = await self._funding.counted(batch)
         _say_taken(job, batch, self._time.now())
         decision = await self._decide(job, batch, account)
         if isinstance(decision, Refusal):
             await self._turn_away(job, batch, decision)
             return None
-        if not await self._accounts.reserve(job.account_id, decision.attempt_id, decision.reserved):
-            await self._turn_away(job, batch, NO_BALANCE)
+        if not await self._funding.reserve(job, decision):
+            await self._turn_away(job, batch, UNFUNDED)
             return None
+        await self._funding.note_back(batch, account)
         return await self._send(job, batch, account, decision)
 
     async def _send(self, job: Job, batch: Batch, account: Account, attempt: Attempt) -> Job | None:
@@ -113,7 +118,7 @@ class Dialing:
         asked_at = self._time.monotonic()
         dialing = await self._queue.intend(job, attempt, lease=self._control.lease)
         if dialing is None:
-            await self._accounts.release(job.account_id, attempt.attempt_id)
+            await self._funding.release(job, attempt)
             return None
         judged = await self._admission.judge(dialing, batch, account)
         # Asked last, for the questions before it take time.
@@ -167,19 +172,22 @@ class Dialing:
         if isinstance(judged, Refusal):
             return judged
         try:
-            return self._attempt(job, batch, account, judged) or NO_BALANCE
+            return self._attempt(job, batch, account, judged) or UNFUNDED
         except Exception as error:  # noqa: BLE001 - logged there, and a refusal like any other
             return self._admission.undecided(error)
 
     def _attempt(self, job: Job, batch: Batch, account: Account, circumstances: Circumstances) -> Attempt | None:
         """The attempt to make, with the exact request; None if the money covers no call at all."""
         settings = batch.call_settings
-        seconds = affordable_seconds(account.funds.free, settings.max_call_duration, account.plan_type, account.pricing)
-        phone_index = callable_phone(job, circumstances)
-        if seconds < CALL_SECONDS[0] or phone_index is None or job.attempt_id is None:
+        seconds = longest_call(batch, account, settings.max_call_duration)
+        if not seconds:
             return None
+        phone_index = callable_phone(job, circumstances)
+        if phone_index is None or job.attempt_id is None:
+            raise LookupError(f"job {job.job_id} has no phone or no attempt")
         phone = job.contact.phones[phone_index]
         now = self._time.now()
+        worst = charge_for(seconds, account.plan_type, account.pricing)
         order = self._order(job, batch, account, phone, seconds, now)
         return Attempt(
             attempt_id=job.attempt_id,
@@ -188,7 +196,8 @@ class Dialing:
             phone_index=phone_index,
             max_duration_seconds=seconds,
             ring_seconds=settings.ring_timeout,
-            reserved=charge_for(seconds, account.plan_type, account.pricing).units,
+            reserved=worst.units,
+            reserved_cost=None if batch.budget is None else worst.cost,
             request_body=self._provider.request_body(order),
             intent_at=now,
         )
@@ -225,16 +234,12 @@ class Dialing:
             reason=refusal.reason.code,
             until=refusal.until and refusal.until.isoformat(),
         )
-        now = self._time.now()
         if refusal.kind is RefusalKind.CANCELLED:
             await self._end(job, JobState.CANCELLED, refusal.reason)
         elif refusal.is_for_good:
             await self._end(job, JobState.FAILED, refusal.reason)
         elif refusal.kind is RefusalKind.NO_BALANCE:
-            # The contact keeps its turn: it is due as soon as there is money.
-            await self._queue.release(job, now, waiting_for=WaitingFor.BALANCE, reason=refusal.reason, due_at=None)
-            until = now + self._tuning.balance_recheck
-            await self._batches.sleep(batch, until, blocked(batch, refusal.reason, now, until))
+            await self._wait_for_money(job, batch)
         else:
             await self._put_back(job, _waiting(job, refusal), refusal.reason, self._due_at(refusal))
 
@@ -243,6 +248,18 @@ class Dialing:
         if refusal.kind is RefusalKind.PERSON_BUSY:
             return self._time.now() + timedelta(seconds=random.uniform(*PERSON_PAUSE_SECONDS))  # noqa: S311 - jitter, not a secret
         return refusal.until
+
+    async def _wait_for_money(self, job: Job, batch: Batch) -> None:
+        """The contact keeps its turn: it is due as soon as there is money."""
+        shortage = await self._funding.shortage(batch)
+        if shortage is None:
+            # Others were quicker to reserve; what they left, or a top-up, covers a call.
+            await self._put_back(job, _waiting(job), None)
+            return
+        waiting_for = WaitingFor.BUDGET if shortage.code == BUDGET_EXHAUSTED else WaitingFor.BALANCE
+        reason = Message(code=shortage.code)
+        await self._queue.release(job, self._time.now(), waiting_for=waiting_for, reason=reason, due_at=None)
+        await self._funding.rest(batch, shortage)
 
     async def _end(self, job: Job, state: JobState, reason: Message) -> None:
         await self._queue.end_unsent(job, state, reason, self._time.now())
@@ -274,7 +291,7 @@ class Dialing:
         if released is None:
             # Somebody adopted the job meanwhile: the attempt, and the money for it, are theirs.
             return
-        await self._accounts.release(job.account_id, attempt.attempt_id)
+        await self._funding.release(job, attempt)
         await self._batches.wake(job.batch_id, due_at or self._time.now())
 
 

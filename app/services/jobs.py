@@ -21,7 +21,7 @@ class ShownStatus(StrEnum):
     PENDING = "pending"
     SCHEDULED = "scheduled"
     SUSPENDED = "suspended"
-    """Waits for money."""
+    """Waits for money: the account's, or the batch's budget."""
     IN_PROGRESS = "in_progress"
     COMPLETED = "completed"
     FAILED = "failed"
@@ -31,7 +31,7 @@ class ShownStatus(StrEnum):
 _WAITS = {
     ShownStatus.PENDING: (WaitingFor.NEW,),
     ShownStatus.SCHEDULED: (WaitingFor.RETRY, WaitingFor.HOURS, WaitingFor.PROVIDER, WaitingFor.PERSON),
-    ShownStatus.SUSPENDED: (WaitingFor.BALANCE,),
+    ShownStatus.SUSPENDED: (WaitingFor.BALANCE, WaitingFor.BUDGET),
 }
 
 

@@ -5,7 +5,8 @@ from collections.abc import Container
 import structlog
 
 from app.domain.jobs import Job, JobState, WaitingFor
-from app.domain.ports import Accounts, Batches, JobQueue, Time
+from app.domain.ports import Batches, JobQueue, Time
+from app.services.funding import Funding, Reservation
 from app.services.worker_control import WorkerControl
 
 log = structlog.get_logger("worker")
@@ -14,15 +15,13 @@ EXPIRED_A_LOOK = 100
 
 
 class Rescuing:
-    def __init__(
-        self, accounts: Accounts, batches: Batches, queue: JobQueue, control: WorkerControl, time: Time
-    ) -> None:
-        self._accounts = accounts
+    def __init__(self, batches: Batches, queue: JobQueue, funding: Funding, control: WorkerControl, time: Time) -> None:
         self._batches = batches
         self._queue = queue
+        self._funding = funding
         self._control = control
         self._time = time
-        self._seen_orphans: set[tuple[str, str]] = set()
+        self._seen_orphans: set[Reservation] = set()
 
     async def adopt(self, in_hand: Container[str]) -> list[Job]:
         """Take over jobs whose lease ran out, but none of those `in_hand`, on which this very process works.
@@ -50,14 +49,20 @@ class Rescuing:
         A reservation is made only for a job that holds the attempt's id, and a job that lets go of the id never takes
         it up again. Seen without a job twice in a row, it is an orphan.
         """
-        orphans: set[tuple[str, str]] = set()
-        for account_id, attempt_ids in (await self._accounts.reserved()).items():
-            held = await self._queue.held_attempts(account_id)
-            orphans |= {(account_id, attempt_id) for attempt_id in attempt_ids if attempt_id not in held}
-        for account_id, attempt_id in orphans & self._seen_orphans:
-            if await self._accounts.release(account_id, attempt_id):
-                log.warning("orphaned_reservation_released", account_id=account_id, attempt_id=attempt_id)
+        reservations = await self._funding.reservations()
+        held = {
+            account_id: await self._queue.held_attempts(account_id)
+            for account_id in {reservation.account_id for reservation in reservations}
+        }
+        orphans = {r for r in reservations if r.attempt_id not in held[r.account_id]}
+        for orphan in orphans & self._seen_orphans:
+            if await self._funding.give_back(orphan):
+                log.warning("orphaned_reservation_released", **orphan._asdict())
         self._seen_orphans = orphans
+
+    async def post_left_over(self) -> None:
+        """Write what is missing in the ledger of money that accounts have already."""
+        await self._funding.post_left_over()
 
     async def _put_back(self, job: Job) -> None:
         now = self._time.now()

@@ -1,8 +1,8 @@
 """The end of an attempt: its outcome and charge are stored first, then their effects, each safe to repeat.
 
     settling stored in the job → do-not-call entries, if asked for → ledger entry (id = attempt id) → charge swapped for
-    the reservation (its presence is the once-only token) → batch paused if the outcome says so → job leaves `settling`
-    → batch woken
+    the reservation (its presence is the once-only token), in the balance and in the batch's budget → batch paused if
+    the outcome says so → job leaves `settling` → batch woken
 
 A crash anywhere leaves a job in `settling`, and whoever adopts it calls `apply` again.
 """
@@ -16,11 +16,12 @@ from app.domain.messages import Message
 from app.domain.money import Charge, charge_for
 from app.domain.opting_out import entries_after
 from app.domain.outcomes import Effect, Outcome
-from app.domain.ports import Accounts, Batches, DoNotCallList, JobQueue, Time, Transactions
+from app.domain.ports import Accounts, Batches, DoNotCallList, JobQueue, Time
 from app.domain.retry_policy import NextStep, next_step
 from app.domain.transactions import Transaction, TransactionType
 from app.services.batch_events import pause_by_system
 from app.services.call_tuning import CallTuning
+from app.services.funding import Funding
 
 log = structlog.get_logger("worker")
 
@@ -31,7 +32,7 @@ class Settling:
         accounts: Accounts,
         batches: Batches,
         queue: JobQueue,
-        transactions: Transactions,
+        funding: Funding,
         do_not_call: DoNotCallList,
         time: Time,
         tuning: CallTuning,
@@ -39,7 +40,7 @@ class Settling:
         self._accounts = accounts
         self._batches = batches
         self._queue = queue
-        self._transactions = transactions
+        self._funding = funding
         self._do_not_call = do_not_call
         self._time = time
         self._tuning = tuning
@@ -60,13 +61,13 @@ class Settling:
     async def apply(self, job: Job) -> None:
         """Write the effects of a job that is `settling`, and move it on."""
         account = await self._account(job)
-        batch = await self._batches.get(job.batch_id)
         attempt, settlement = job.attempt, job.settlement
-        if attempt is None or settlement is None or batch is None:
-            raise LookupError(f"job {job.job_id} is settling without attempt, settlement or batch")
+        if attempt is None or settlement is None:
+            raise LookupError(f"job {job.job_id} is settling without attempt or settlement")
         # Before the job leaves `settling`: until then no other job of this person is dialed (ADR 9).
         await self._do_not_call.add(entries_after(job, settlement))
-        await self._charge_once(job, account, settlement, attempt.attempt_id)
+        usage = _usage(job, settlement, attempt.attempt_id)
+        batch = await self._funding.charge(job, account, usage, settlement.charge)
         if settlement.outcome.effect is Effect.STOP_BATCH:
             reason = settlement.detail or (job.report and job.report.disconnection_reason) or "?"
             await pause_by_system(
@@ -82,15 +83,7 @@ class Settling:
         finished = await self._queue.finish(job, step, _record(job, step), self._time.now())
         if finished is not None:
             await self._batches.wake(job.batch_id, step.due_at or self._time.now())
-            # What the call did not cost is free again for whoever waited for it.
-            await self._batches.wake_blocked(job.account_id, "no_balance", self._time.now())
             _say(finished, settlement, step)
-
-    async def _charge_once(self, job: Job, account: Account, settlement: Settlement, attempt_id: str) -> None:
-        charge = settlement.charge
-        if charge.units or charge.cost:
-            await self._transactions.add(_usage(job, settlement, attempt_id))
-        await self._accounts.settle(account.account_id, attempt_id, account.plan_type, charge)
 
     async def _account(self, job: Job) -> Account:
         account = await self._accounts.get(job.account_id)
@@ -102,11 +95,14 @@ class Settling:
 def _charge(job: Job, account: Account, report: CallReport | None) -> Charge:
     """The price of the provider's billed time, never more than was reserved for the call."""
     charge = charge_for(_billed_seconds(report), account.plan_type, account.pricing)
-    if job.attempt is None or charge.units <= job.attempt.reserved:
+    attempt = job.attempt
+    if attempt is None:
         return charge
-    longest = charge_for(job.attempt.max_duration_seconds, account.plan_type, account.pricing)
-    # The price may have been raised since the reservation was made.
-    return longest.model_copy(update={"units": min(longest.units, job.attempt.reserved)})
+    if charge.units > attempt.reserved:
+        charge = charge_for(attempt.max_duration_seconds, account.plan_type, account.pricing)
+    # The price may have been raised since the reservations were made.
+    most = charge.cost if attempt.reserved_cost is None else attempt.reserved_cost
+    return charge.model_copy(update={"units": min(charge.units, attempt.reserved), "cost": min(charge.cost, most)})
 
 
 def _billed_seconds(report: CallReport | None) -> float:

@@ -10,9 +10,11 @@ import pytest
 
 from app.bootstrap import Container
 from app.domain.accounts import Account, Funds
+from app.domain.messages import Message
 from app.domain.money import Charge, Plan
-from app.repositories.accounts import TOPUP_KEYS_KEPT, MongoAccounts
-from tests.builders import make_account
+from app.domain.transactions import Transaction, TransactionType
+from app.repositories.accounts import MongoAccounts
+from tests.builders import NOW, make_account
 
 CREDITS, MINUTES = Plan.CREDIT_BASED, Plan.MINUTES_BASED
 
@@ -162,39 +164,57 @@ async def test_reserved_names_the_attempts_of_every_account_that_has_some(accoun
 # Topping up -------------------------------------------------------------------------------------------------------
 
 
+def entry(key: str, units: Decimal) -> Transaction:
+    return Transaction(
+        transaction_id=key,
+        account_id="acc-1",
+        type=TransactionType.TOPUP_CREDITS,
+        amount=units,
+        description=Message(code="topup"),
+        created_at=NOW,
+    )
+
+
 @pytest.mark.parametrize("plan", Plan)
 async def test_a_top_up_is_free_to_use_in_the_plans_unit(accounts: MongoAccounts, plan: Plan) -> None:
     await accounts.insert(make_account(plan_type=plan))
-    account = await accounts.top_up("acc-1", "key-1", plan, Decimal("5.5"))
+    account = await accounts.top_up(await stored(accounts), entry("key-1", Decimal("5.5")))
     assert account is not None
     assert (account.funds.free, account.funds.available(plan)) == (Decimal("5.5"), Decimal("5.5"))
     assert account == await stored(accounts)
 
 
-async def test_a_top_up_happens_once_a_key(accounts: MongoAccounts) -> None:
+async def test_of_top_ups_decided_on_the_same_facts_one_is_carried_out(accounts: MongoAccounts) -> None:
     await accounts.insert(make_account())
-    answers = await asyncio.gather(*(accounts.top_up("acc-1", "key-1", CREDITS, Decimal(5)) for _ in range(20)))
+    before = await stored(accounts)
+    answers = await asyncio.gather(*(accounts.top_up(before, entry(f"k{n}", Decimal(5))) for n in range(20)))
     assert sum(answer is not None for answer in answers) == 1
-    assert await accounts.top_up("acc-1", "key-1", CREDITS, Decimal(5)) is None
-    assert await accounts.top_up("acc-1", "key-2", CREDITS, Decimal(5)) is not None
+    assert (await funds(accounts)).credits_purchased == 5
+    assert await accounts.top_up(await stored(accounts), entry("later", Decimal(5))) is not None
     assert (await funds(accounts)).credits_purchased == 10
 
 
-async def test_an_account_that_is_not_there_is_not_topped_up(accounts: MongoAccounts) -> None:
-    assert await accounts.top_up("acc-1", "key-1", CREDITS, Decimal(5)) is None
-
-
-async def test_the_keys_of_top_ups_are_bounded_and_not_part_of_the_account(
-    accounts: MongoAccounts, container: Container
-) -> None:
+async def test_an_account_of_an_older_version_can_be_topped_up(accounts: MongoAccounts, container: Container) -> None:
     await accounts.insert(make_account())
     documents = container.database.collection("accounts")
-    keys = [f"old-{n}" for n in range(TOPUP_KEYS_KEPT)]
-    await documents.update_one({"_id": "acc-1"}, {"$set": {"topup_keys": keys}})
-    assert await accounts.top_up("acc-1", "new", CREDITS, Decimal(1)) is not None
-    document = await documents.find_one({"_id": "acc-1"})
-    assert document is not None
-    assert document["topup_keys"] == [*keys[1:], "new"]
+    await documents.update_one({"_id": "acc-1"}, {"$unset": {"topups": "", "unposted": ""}})
+    assert await accounts.top_up(await stored(accounts), entry("new", Decimal(1))) is not None
+
+
+async def test_an_account_that_is_not_there_is_not_topped_up(accounts: MongoAccounts) -> None:
+    assert await accounts.top_up(make_account(), entry("key-1", Decimal(5))) is None
+
+
+async def test_a_top_up_is_remembered_until_it_is_posted(accounts: MongoAccounts) -> None:
+    await accounts.insert(make_account())
+    for key in ("one", "two"):
+        await accounts.top_up(await stored(accounts), entry(key, Decimal(1)))
+    assert [account.account_id for account in await accounts.unposted()] == ["acc-1"]
+    await accounts.posted("acc-1", "one")
+    await accounts.posted("acc-1", "one")
+    assert (await stored(accounts)).unposted == [entry("two", Decimal(1))]
+    await accounts.posted("acc-1", "two")
+    assert await accounts.unposted() == []
 
 
 # Everything together ----------------------------------------------------------------------------------------------
@@ -206,7 +226,6 @@ class Ledger:
     def __init__(self) -> None:
         self.purchased = self.used = self.spent = Decimal(0)
         self.reservations: dict[str, Decimal] = {}
-        self.keys: set[str] = set()
 
     @property
     def free(self) -> Decimal:
@@ -229,9 +248,8 @@ class Ledger:
             assert await accounts.release("acc-1", key) == (key in self.reservations)
             self.reservations.pop(key, None)
         else:
-            assert (await accounts.top_up("acc-1", key, plan, amount) is not None) == (key not in self.keys)
-            self.purchased += amount if key not in self.keys else 0
-            self.keys.add(key)
+            assert await accounts.top_up(await stored(accounts), entry(key, amount)) is not None
+            self.purchased += amount
 
 
 def operations(seed: int) -> Iterator[tuple[str, str, Decimal]]:
@@ -269,7 +287,7 @@ async def test_the_sum_holds_after_many_operations_at_once(accounts: MongoAccoun
         elif operation == "release":
             await accounts.release("acc-1", key)
         else:
-            await accounts.top_up("acc-1", key, CREDITS, amount)
+            await accounts.top_up(await stored(accounts), entry(key, amount))
 
     await asyncio.gather(*(one(*operation) for operation in operations(seed)))
     account = await stored(accounts)

@@ -18,9 +18,8 @@ from app.repositories.documents import from_document
 from app.repositories.job_queue import MongoJobQueue
 from app.repositories.jobs import MongoJobs
 from app.services.batch_import import EXTEND_EVERY, IMPORT_LEASE, import_jobs, in_chunks, undo_import
-from app.services.claiming import Claiming
-from app.services.worker_control import ProviderHold, WorkerControl
 from tests.builders import NOW, FakeTime, make_batch, make_contact, make_job, phone
+from tests.integration.wiring import make_claiming
 
 OPENED = {"status": BatchStatus.RUNNING, "started_at": NOW, "wake_at": NOW}
 MOMENT = timedelta(milliseconds=1)
@@ -32,6 +31,7 @@ class Importing:
     def __init__(self, container: Container) -> None:
         self.batches, self.jobs = MongoBatches(container.database), MongoJobs(container.database)
         self.accounts, self.queue = MongoAccounts(container.database), MongoJobQueue(container.database)
+        self.database = container.database
         self.collection = container.database.collection("jobs")
         self.time = FakeTime()
         expires = NOW + IMPORT_LEASE
@@ -42,9 +42,9 @@ class Importing:
 
     async def claim(self) -> None:
         """A worker looks for work, and does what is to be done with batches instead."""
-        control = WorkerControl("worker-1", self.time, timedelta(days=1))
-        hold = ProviderHold(self.time)
-        claiming = Claiming(self.accounts, self.batches, self.jobs, self.queue, control, hold, self.time)
+        claiming = make_claiming(
+            self.database, self.accounts, self.batches, self.jobs, self.queue, self.time, timedelta(days=1)
+        )
         assert await claiming.claim(10) == []
 
     async def all_jobs(self) -> list[Job]:

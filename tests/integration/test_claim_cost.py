@@ -19,9 +19,9 @@ from app.repositories.batches import MongoBatches
 from app.repositories.documents import to_document
 from app.repositories.job_queue import MongoJobQueue
 from app.repositories.jobs import MongoJobs
-from app.services.claiming import BATCHES_A_LOOK, Claiming
-from app.services.worker_control import ProviderHold, WorkerControl
+from app.services.claiming import BATCHES_A_LOOK
 from tests.builders import NOW, OFFICE, FakeTime, make_account, make_batch, make_job, make_settings
+from tests.integration.wiring import make_claiming
 from tests.profiling import Operation, keys_examined, profiled, unfit
 
 DAY = timedelta(days=1)
@@ -32,6 +32,7 @@ SMALL, LARGE = 40, 1500
 A_BATCH = 24
 """Keys that a look may cost for each batch that has nothing to do: a seek for each state and priority."""
 CAPACITY = 20
+RICH = {"credits_purchased": 1000, "free": 1000}
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,13 @@ class Site:
         self.queue = MongoJobQueue(container.database)
         self.time = FakeTime()
         jobs = MongoJobs(container.database)
-        control = WorkerControl("worker-1", self.time, LEASE)
-        hold = ProviderHold(self.time)
-        self._claiming = Claiming(self._accounts, self._batches, jobs, self.queue, control, hold, self.time)
+        self._claiming = make_claiming(
+            container.database, self._accounts, self._batches, jobs, self.queue, self.time, LEASE
+        )
 
     async def fill(self, jobs: int, backlog: Backlog, *, due: int = 0, batches: int = BATCHES) -> None:
         """`batches` batches with `jobs` jobs as `backlog` says and `due` more that are due."""
-        await self._accounts.insert(make_account(features=Features(max_concurrent_calls=CAPACITY)))
+        await self._accounts.insert(make_account(features=Features(max_concurrent_calls=CAPACITY), funds=RICH))
         for number in range(batches):
             batch_id = f"batch-{number}"
             await self._batches.insert(make_batch(**{"batch_id": batch_id, "total_jobs": jobs + due} | backlog.batch))

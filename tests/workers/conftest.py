@@ -229,6 +229,27 @@ async def leased(campaigns: Campaigns, worker: Worker, **batch: object) -> tuple
     return created, job
 
 
+class Killed(Exception):
+    """Stands for kill -9: nobody catches it by name, and nothing is done after it."""
+
+
+async def dies_at(subject: Any, method: str, work: Awaitable[Any], *, after: bool = False) -> None:
+    """Let `work` go on up to its call of `subject.method`, or to just `after` it, and no further."""
+    real = getattr(subject, method)
+
+    async def killed(*args: Any, **kwargs: Any) -> Any:
+        if after:
+            await real(*args, **kwargs)
+        raise Killed
+
+    setattr(subject, method, killed)
+    try:
+        with pytest.raises(Killed):
+            await work
+    finally:
+        setattr(subject, method, real)
+
+
 async def let_lease_expire(campaigns: Campaigns, job: Job) -> None:
     await campaigns.set_job(job, lease_until=campaigns.container.clock.now() - timedelta(seconds=1))
 

@@ -15,6 +15,7 @@ from tests.workers.conftest import (
     Campaigns,
     RunningSimulator,
     closed_hours,
+    dies_at,
     has_state,
     has_status,
     leased,
@@ -135,8 +136,7 @@ async def test_settling_again_changes_nothing(campaigns: Campaigns, simulator: R
     settling = await dead.work._following.follow(in_call)
     assert settling is not None
     assert settling.state is JobState.SETTLING
-    account = await campaigns.container.accounts.get(job.account_id)
-    await dead.work._settling._charge_once(settling, account, settling.settlement, job.attempt_id)  # type: ignore[arg-type] # both are set
+    await dies_at(dead.work._settling._queue, "finish", dead.work._settling.apply(settling))
     await let_lease_expire(campaigns, job)
 
     async with rescuer.running():
@@ -144,7 +144,7 @@ async def test_settling_again_changes_nothing(campaigns: Campaigns, simulator: R
 
     _, total = await campaigns.container.accounts.transactions(job.account_id, limit=10, skip=0)
     assert total == 2  # the initial credits and one call
-    await campaigns.assert_ledger_exact(account)
+    await campaigns.assert_ledger_exact(await campaigns.container.accounts.get(job.account_id))
 
 
 async def test_a_worker_whose_job_was_adopted_neither_dials_nor_hangs_up(

@@ -40,6 +40,14 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "voice_settings.pitch no tiene efecto: el proveedor de voz no permite cambiar el tono",
         "en": "voice_settings.pitch has no effect: the voice provider cannot change it",
     },
+    "balance_low": {
+        "es": "Sin saldo suficiente en la cuenta: las llamadas esperan una recarga",
+        "en": "Not enough balance in the account: calls wait for a top-up",
+    },
+    "balance_back": {
+        "es": "La cuenta tiene saldo de nuevo: las llamadas continúan",
+        "en": "The account has balance again: calls go on",
+    },
     # Its jobs
     "job_retried": {
         "es": "Nuevo intento pedido para el job {job_id}",

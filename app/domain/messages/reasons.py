@@ -16,6 +16,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Sin saldo suficiente; continúa al recargar la cuenta",
         "en": "Not enough balance; goes on when the account is topped up",
     },
+    "budget_exhausted": {
+        "es": "El presupuesto del batch no alcanza para otra llamada; continúa si se aumenta",
+        "en": "The batch's budget does not cover another call; goes on when it is raised",
+    },
     "account_suspended": {
         "es": "La cuenta está suspendida",
         "en": "The account is suspended",
