@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from app.domain.accounts import Account
@@ -34,6 +35,7 @@ class NewBatch:
     schedule_type: ScheduleType
     scheduled_at: datetime | None
     priority: Priority
+    budget: Decimal | None
     retell_agent_id: str | None
     retell_from_number: str | None
     contacts: list[dict[str, Any]] | None
@@ -187,6 +189,8 @@ class BatchCreation:
             schedule_type=new.schedule_type,
             scheduled_at=new.scheduled_at,
             priority=new.priority,
+            budget=new.budget,
+            budget_used=None if new.budget is None else Decimal(0),
             status=status,
             retell_agent_id=new.retell_agent_id,
             retell_from_number=new.retell_from_number,

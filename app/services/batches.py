@@ -175,6 +175,11 @@ class BatchService:
         target = self._target(batch, is_active)
         now = self._time.now()
         everything = {**changes, **_wake(batch, target, now), "updated_at": now}
+        if "budget" in changes:
+            everything["block"] = None
+            if changes["budget"] is None:
+                # Calls are settled without it from now on: another one is counted anew.
+                everything["budget_used"] = None
         if target is not batch.status:
             paused = target is BatchStatus.PAUSED
             everything |= {"pause_reason": None, "block": None}

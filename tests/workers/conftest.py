@@ -149,6 +149,7 @@ class Campaigns:
             schedule_type=ScheduleType.IMMEDIATE,
             scheduled_at=None,
             priority=Priority.NORMAL,
+            budget=None,
             retell_agent_id=None,
             retell_from_number=None,
             contacts=[{"name": f"Contacto {i}", "phones": numbers} for i, numbers in enumerate(phones)],

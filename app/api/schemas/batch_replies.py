@@ -40,6 +40,9 @@ class BatchStatusReply(Reply):
     progress_percent: float
     total_cost: Number
     total_minutes: Number
+    budget: Number | None = Field(description="The most that its calls may cost; null: no bound but the balance.")
+    budget_used: Number | None = Field(description="Of the budget, what calls have cost.")
+    budget_reserved: Number | None = Field(description="Of the budget, what calls in progress may cost at worst.")
     pause_reason: Reason | None = Field(description="Of a batch that the system paused.")
     blocked_by: BlockedBy | None
     next_window_opens_at: Instant | None = Field(description="Null while its hours are open, or if it does not run.")
@@ -135,6 +138,9 @@ def _status_fields(view: BatchView, language: Language) -> dict[str, Any]:
         "progress_percent": _percent(batch, progress),
         "total_cost": view.usage.cost,
         "total_minutes": view.usage.minutes,
+        "budget": batch.budget,
+        "budget_used": None if batch.budget is None else view.usage.cost,
+        "budget_reserved": None if batch.budget is None else batch.budget_reserved,
         "pause_reason": reason_of(batch.pause_reason, language),
         "blocked_by": _blocked_by(view.obstacle, language),
         "next_window_opens_at": view.next_window_opens_at,

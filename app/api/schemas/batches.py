@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -44,6 +45,18 @@ PriorityRequest = Annotated[
             ],
             "default": "normal",
         }
+    ),
+]
+Budget = Annotated[
+    Decimal,
+    Field(
+        gt=0,
+        le=1_000_000_000,
+        decimal_places=4,
+        allow_inf_nan=False,
+        description="The most that its calls may cost, in the unit of `total_cost`. When it does not cover another "
+        "call, the batch waits (`blocked_by: budget_exhausted`) until it is raised.",
+        examples=[150.5],
     ),
 ]
 Script = Annotated[str, StringConstraints(max_length=50_000)]
@@ -109,6 +122,7 @@ class CreateBatch(Request):
     scheduled_at: FutureInstant | None = None
     recurring_config: RecurringConfig | None = None
     priority: PriorityRequest = Priority.NORMAL
+    budget: Budget | None = None
     contacts: list[dict[str, Any]] | None = Field(
         default=None,
         description=(
@@ -146,6 +160,7 @@ _AS_THEY_ARE = (
     "schedule_type",
     "scheduled_at",
     "priority",
+    "budget",
     "contacts",
     "upload_id",
     "allow_missing_variables",
@@ -190,6 +205,7 @@ class ChangeBatch(Request):
     name: Name = optional_field("")
     description: Text | None = None
     priority: PriorityRequest = optional_field(Priority.NORMAL)
+    budget: Budget | None = Field(default=None, description="Null removes it.")
     call_settings: CallSettingsChange = optional_field(CallSettingsChange())
     is_active: bool = optional_field(True)
 
@@ -197,7 +213,7 @@ class ChangeBatch(Request):
         """What was sent under the stored names, and whether the batch shall run (None: as it does)."""
         sent = self.model_fields_set
         changes: dict[str, Any] = {
-            name: getattr(self, name) for name in ("name", "description", "priority") if name in sent
+            name: getattr(self, name) for name in ("name", "description", "priority", "budget") if name in sent
         }
         if "call_settings" in sent:
             changes |= self.call_settings.to_changes()
