@@ -31,6 +31,7 @@ from app.repositories.do_not_call import MongoDoNotCallList
 from app.repositories.indexes import ensure_indexes
 from app.repositories.job_queue import MongoJobQueue
 from app.repositories.jobs import MongoJobs
+from app.repositories.reconciliation import MongoReconciliation
 from app.repositories.transactions import MongoTransactions
 from app.repositories.uploads import MongoUploads
 from app.services.accounts import AccountService
@@ -51,6 +52,7 @@ from app.services.funding import Funding
 from app.services.hints import Hints
 from app.services.jobs import JobService
 from app.services.read_pace import ReadPace
+from app.services.reconciling import Reconciling
 from app.services.rescuing import Rescuing
 from app.services.sessions import Lifetimes, SessionService
 from app.services.settling import Settling
@@ -85,6 +87,7 @@ class Container:
     do_not_call: DoNotCallService
     jobs: JobService
     call_events: CallEvents
+    reconciling: Reconciling
 
     async def prepare_database(self) -> None:
         """Check the server, create the indexes, take the primary's time.
@@ -135,6 +138,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             do_not_call=DoNotCallService(accounts, MongoDoNotCallList(database), reader, clock),
             jobs=JobService(batches, jobs, explaining, clock),
             call_events=CallEvents(RetellEvents(webhook_key), MongoCallHints(database), clock),
+            reconciling=Reconciling(MongoReconciliation(database)),
         )
     finally:
         await database.close()

@@ -21,6 +21,7 @@ from app.domain.jobs import Attempt, AttemptRecord, Job, JobState, Settlement, W
 from app.domain.messages import Message
 from app.domain.money import Charge, Plan
 from app.domain.persons import OtherJob
+from app.domain.reconciliation import Books, Entry, PastAttempt, Witness
 from app.domain.retry_policy import NextStep
 from app.domain.timeline import TimelineEvent
 from app.domain.transactions import Transaction, Usage
@@ -97,6 +98,22 @@ class Budgets(Protocol):
 
     async def reserved(self) -> dict[tuple[str, str], list[str]]:
         """The attempts for which batches hold reservations, by account and batch."""
+
+
+class ReconciliationReader(Protocol):
+    """The ledger, the balances and the jobs, for those who compare them. Nothing is changed."""
+
+    async def account_ids(self) -> list[str]:
+        """Of every account, and of those that only the ledger knows."""
+
+    async def books(self, account_id: str) -> Books | None:
+        """The account at one instant; None if it is not there."""
+
+    def past_attempts(self, account_id: str) -> AsyncIterator[list[PastAttempt]]: ...
+    def usage(self, account_id: str) -> AsyncIterator[list[Entry]]: ...
+    async def entries(self, attempt_ids: Sequence[str]) -> dict[str, Entry]: ...
+    async def witnesses(self, job_ids: Sequence[str]) -> dict[str, Witness]: ...
+    async def existing_batches(self, batch_ids: Sequence[str]) -> set[str]: ...
 
 
 class Batches(Protocol):

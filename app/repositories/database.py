@@ -18,6 +18,7 @@ from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
 from bson.decimal128 import Decimal128
 from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
@@ -37,6 +38,7 @@ from app.domain.errors import DatabaseUnavailable
 
 Document = dict[str, Any]
 Collection = AsyncCollection[Document]
+Session = AsyncClientSession
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -124,6 +126,15 @@ class Database:
                 if error.code in AWAY_CODES or error.has_error_label("RetryableWriteError"):
                     raise DatabaseUnavailable from error
                 raise
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Session]:
+        """A session whose reads all see the database as it was at the first of them.
+
+        For five minutes, unless the server keeps more history (`minSnapshotHistoryWindowInSeconds`).
+        """
+        async with self.operation(), self._client.start_session(snapshot=True) as session:
+            yield session
 
     async def server_time(self) -> datetime:
         """The primary's clock. Raises DatabaseUnavailable."""

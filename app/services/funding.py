@@ -118,8 +118,11 @@ class Funding:
         """Let a batch sleep that lacks money."""
         now = self._time.now()
         until = now + self._recheck
-        await self._batches.sleep(batch, until, blocked(batch, Message(code=shortage.code), now, until))
-        await self.note(batch, shortage)
+        if await self._batches.sleep(batch, until, blocked(batch, Message(code=shortage.code), now, until)):
+            await self.note(batch, shortage)
+        else:
+            # Something came in since: it may sleep for another reason, and money would not wake it.
+            await self._batches.wake(batch.batch_id, now)
 
     async def note(self, batch: Batch, shortage: Shortage) -> None:
         """Say in its log, once, that a batch which has just gone to sleep lacks money; look again if it still does."""

@@ -188,12 +188,12 @@ class Campaigns:
         await self.container.database.collection("jobs").update_one({"_id": job.job_id}, {"$set": fields})
 
     async def assert_ledger_exact(self, account: Account) -> None:
-        """Ledger, balance and jobs tell the same, and nothing is reserved any more."""
+        """Ledger, balance, jobs and budgets tell the same, and nothing is reserved any more."""
         now = await self.container.accounts.get(account.account_id)
-        entries, _ = await self.container.accounts.transactions(account.account_id, limit=500, skip=0)
-        assert sum(entry.amount for entry in entries) == now.funds.available(now.plan_type)
-        assert now.funds.free == now.funds.available(now.plan_type)
         assert now.reservations == {}
+        report = await self.container.reconciling.check(account.account_id, second_look_after=0)
+        assert report.differences == []
+        assert report.in_progress == 0
 
 
 @pytest.fixture
