@@ -64,7 +64,7 @@ async def test_an_account_whose_creator_is_killed(
     await dies_at(getattr(service, repository), method, campaigns.account(funds=10), after=after)
 
     assert await books_agree(container)
-    accounts, _ = await service.page(limit=10, skip=0)
+    accounts, _ = await service.page(account_ids=None, limit=10, skip=0)
     assert len(accounts) == exists
     assert not exists or accounts[0].funds.credits_purchased == 10
     worker = await campaigns.worker()
@@ -80,7 +80,7 @@ async def test_an_account_whose_creator_is_killed(
 async def test_reading_the_ledger_completes_it(campaigns: Campaigns) -> None:
     service = campaigns.container.accounts
     await dies_at(service._transactions, "add", campaigns.account(funds=10))
-    (account,), _ = await service.page(limit=10, skip=0)
+    (account,), _ = await service.page(account_ids=None, limit=10, skip=0)
     entries, total = await service.transactions(account.account_id, limit=10, skip=0)
     assert total == 1
     assert entries[0].amount == 10

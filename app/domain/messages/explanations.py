@@ -56,6 +56,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Espera saldo; continúa al recargar la cuenta",
         "en": "It waits for balance; it goes on when the account is topped up",
     },
+    "waiting_for_budget": {
+        "es": "Espera presupuesto; continúa al aumentar el presupuesto del batch",
+        "en": "It waits for the batch's budget; it goes on when that is raised",
+    },
     "waiting_for_provider": {
         "es": "Espera al proveedor de llamadas; no se gastó ningún intento",
         "en": "It waits for the call provider; no attempt was used",
