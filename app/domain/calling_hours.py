@@ -10,7 +10,13 @@ allowed day. Nothing else is asked, so the nights when the clock changes need no
   opens again when the clock is put back. Nobody is ever called while their clock shows a forbidden time.
 
 Windows are half-open: `start` is in and `end` is not. An `end` before `start` crosses midnight and belongs to
-the day it starts on; equal means the whole calendar day. Holidays are decided elsewhere.
+the day it starts on; equal means the whole calendar day.
+
+With `holidays`, a date that is one there has no allowed time: no window starts on it, and one that came over
+midnight ends as it begins. The date is the called person's own; a year without data is all holidays.
+
+`is_allowed` says what the clock shows. Whether a call may still be *placed* is asked with `may_call`, which keeps
+`CLOSING_MARGIN` clear of the end of the window.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -21,10 +27,17 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from app.domain.holiday_calendar import HolidayCalendar
+
+CLOSING_MARGIN = timedelta(seconds=30)
+"""No call is placed so shortly before its window closes: the request takes up to 20 s (RETELL_CREATE_TIMEOUT_SECONDS),
+and the phone must not begin to ring after the end. Less than a minute, the shortest pause between two windows."""
+
 _DAY = timedelta(days=1)
 
-# A window comes at least once a week, unless a clock change swallows it: then it comes the week after.
-_HORIZON = timedelta(days=15)
+# A window comes at least once a week, unless a clock change or holidays swallow it: of one weekday no calendar has
+# more than four holidays in a row (Colombian Mondays in summer).
+_HORIZON = timedelta(days=50)
 
 # No zone of tzdata changes its clock twice within 167 hours since 1970: looking once a day misses no change.
 _LOOK_EVERY = _DAY
@@ -34,7 +47,7 @@ class CallingHours(BaseModel):
     """One daily window on some days of the week; immutable and hashable.
 
     `start` and `end` are wall-clock `HH:MM` in `timezone` (an IANA name). `days_of_week`: 0 is Sunday, 1
-    Monday … 6 Saturday; 7 is taken for Sunday and kept as 0.
+    Monday … 6 Saturday; 7 is taken for Sunday and kept as 0. `holidays`: no calls on these; None knows none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,6 +59,7 @@ class CallingHours(BaseModel):
         Field(min_length=1),
     ]
     timezone: str
+    holidays: HolidayCalendar | None = None
 
     @field_validator("start", "end")
     @classmethod
@@ -66,10 +80,26 @@ class CallingHours(BaseModel):
             raise ValueError(f"{value!r} is not an IANA time zone, such as America/Santiago")
         return value
 
+    def in_zone(self, timezone: str | None) -> Self:
+        """The same hours by the clocks of `timezone`, a name that was checked; None or "" leaves them as they are."""
+        if not timezone or timezone == self.timezone:
+            return self
+        return self.model_copy(update={"timezone": timezone})
+
 
 def is_time_zone(name: str) -> bool:
     """Whether `name` is an IANA time zone."""
     return name in _zone_names()
+
+
+def time_zone_of(text: str) -> str | None:
+    """The IANA name that a person wrote, in any letter case and with spaces for underscores; None if there is none."""
+    return _zones_by_folded_name().get("_".join(text.split()).casefold())
+
+
+@cache
+def _zones_by_folded_name() -> dict[str, str]:
+    return {name.casefold(): name for name in _zone_names()}
 
 
 @cache
@@ -91,7 +121,7 @@ def is_allowed(at: datetime, hours: CallingHours) -> bool:
 def next_allowed_at(now: datetime, hours: CallingHours) -> datetime | None:
     """The first allowed instant that is not before `now`, in UTC: `now` itself if it is allowed.
 
-    None if there is none within 15 days, which no zone and no hours are known to cause.
+    None if there is none within 50 days, which only a year without holiday data is known to cause.
     Raises ValueError if `now` is naive.
     """
     moment = _Moment.of(now, hours)
@@ -99,11 +129,32 @@ def next_allowed_at(now: datetime, hours: CallingHours) -> datetime | None:
     while moment.instant < deadline:
         if _day_of_window(moment.wall, hours) is not None:
             return moment.instant
-        opening = moment.instant + (_next_opening(moment.wall, hours) - moment.wall)
+        opens = _next_opening(moment.wall, hours)
+        if opens is None:
+            return None
+        opening = moment.instant + (opens - moment.wall)
         change = moment.next_clock_change(until=opening)
         # Past a change the wall clock shows something else, so the question is asked again from there.
         moment = _Moment(change or opening, moment.zone)
     return None
+
+
+def may_call(at: datetime, hours: CallingHours) -> bool:
+    """Whether a call may be placed at `at` and will still be within the hours when the phone begins to ring."""
+    return is_allowed(at, hours) and is_allowed(at + CLOSING_MARGIN, hours)
+
+
+def next_call_at(now: datetime, hours: CallingHours) -> datetime | None:
+    """The first instant, not before `now`, at which `may_call`, in UTC. None as `next_allowed_at`."""
+    found = next_allowed_at(now, hours)
+    while found is not None and not is_allowed(found + CLOSING_MARGIN, hours):
+        found = next_allowed_at(found + CLOSING_MARGIN, hours)
+    return found
+
+
+def is_holiday(at: datetime, hours: CallingHours) -> bool:
+    """Whether it is a holiday, by these hours, on the called person's date at the instant `at`."""
+    return _is_holiday(_Moment.of(at, hours).wall.date(), hours)
 
 
 def window_closes_at(at: datetime, hours: CallingHours) -> datetime | None:
@@ -180,9 +231,17 @@ def _day_of_window(wall: datetime, hours: CallingHours) -> date | None:
     """The date on which the window that shows `wall` starts; None if `wall` is in no window."""
     for day in (wall.date(), wall.date() - _DAY):
         start, end = _bounds(day, hours)
-        if start <= wall < end and _weekday(day) in hours.days_of_week:
+        if start <= wall < end and _opens_on(day, hours):
             return day
     return None
+
+
+def _opens_on(day: date, hours: CallingHours) -> bool:
+    return _weekday(day) in hours.days_of_week and not _is_holiday(day, hours)
+
+
+def _is_holiday(day: date, hours: CallingHours) -> bool:
+    return hours.holidays is not None and hours.holidays.is_holiday(day)
 
 
 def _bounds(day: date, hours: CallingHours) -> tuple[datetime, datetime]:
@@ -190,15 +249,18 @@ def _bounds(day: date, hours: CallingHours) -> tuple[datetime, datetime]:
     if hours.start == hours.end:
         midnight = datetime.combine(day, time.min)
         return midnight, midnight + _DAY
-    end_day = day if hours.start < hours.end else day + _DAY
-    return datetime.combine(day, hours.start), datetime.combine(end_day, hours.end)
+    start = datetime.combine(day, hours.start)
+    if hours.start < hours.end:
+        return start, datetime.combine(day, hours.end)
+    morrow = day + _DAY
+    return start, datetime.combine(morrow, time.min if _is_holiday(morrow, hours) else hours.end)
 
 
-def _next_opening(wall: datetime, hours: CallingHours) -> datetime:
-    """The first start of a window after `wall`, as if the clock never changed; seven days on at most."""
+def _next_opening(wall: datetime, hours: CallingHours) -> datetime | None:
+    """The first start of a window after `wall`, as if the clock never changed; None if none is near."""
     starts = (
         _bounds(day, hours)[0]
-        for day in (wall.date() + n * _DAY for n in range(8))
-        if _weekday(day) in hours.days_of_week
+        for day in (wall.date() + n * _DAY for n in range(_HORIZON.days + 1))
+        if _opens_on(day, hours)
     )
-    return next(start for start in starts if start > wall)
+    return next((start for start in starts if start > wall), None)

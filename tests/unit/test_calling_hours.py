@@ -2,7 +2,7 @@
 
 import zoneinfo
 from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from time import perf_counter
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,7 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app.domain.calling_hours import CallingHours, is_allowed, next_allowed_at, window_closes_at
+from app.domain.calling_hours import (
+    CLOSING_MARGIN,
+    CallingHours,
+    is_allowed,
+    is_holiday,
+    may_call,
+    next_allowed_at,
+    next_call_at,
+    time_zone_of,
+    window_closes_at,
+)
+from app.domain.holiday_calendar import HolidayCalendar, year_days
 
 MINUTE = timedelta(minutes=1)
 MOMENT = timedelta(microseconds=1)
@@ -229,21 +240,162 @@ def test_bad_hours_are_refused_and_the_field_is_named(field: str, value: object)
     assert {error["loc"][0] for error in caught.value.errors()} == {field}
 
 
+# ---------------------------------------------------------------------------------------------- holidays
+
+CHILE = HolidayCalendar(country="CL")
+
+
+def on_working_days(window: str, days: set[int], zone: str = "America/Santiago") -> CallingHours:
+    return make(window, days, zone).model_copy(update={"holidays": CHILE})
+
+
+HOLIDAYS = [
+    # window, days, zone, local time, the next allowed instant (the time itself if it is allowed)
+    # Friday 18 and Saturday 19 September 2026, the national days.
+    ("09:00-18:00", EVERY_DAY, "America/Santiago", "2026-09-17T17:59-03:00", "2026-09-17T17:59-03:00"),
+    ("09:00-18:00", EVERY_DAY, "America/Santiago", "2026-09-18T12:00-03:00", "2026-09-20T09:00-03:00"),
+    ("09:00-18:00", {FRI}, "America/Santiago", "2026-09-17T12:00-03:00", "2026-09-25T09:00-03:00"),
+    # A window that came over midnight ends with the working day, and none starts on the holiday to go on after it.
+    ("22:00-02:00", EVERY_DAY, "America/Santiago", "2026-09-17T23:59-03:00", "2026-09-17T23:59-03:00"),
+    ("22:00-02:00", EVERY_DAY, "America/Santiago", "2026-09-18T00:00-03:00", "2026-09-20T22:00-03:00"),
+    ("22:00-02:00", EVERY_DAY, "America/Santiago", "2026-09-20T01:00-03:00", "2026-09-20T22:00-03:00"),
+    # The end of the year: New Year's Eve until midnight, then the day after New Year's Day.
+    (
+        "00:00-00:00",
+        EVERY_DAY,
+        "America/Santiago",
+        "2026-12-31T23:59:59.999999-03:00",
+        "2026-12-31T23:59:59.999999-03:00",
+    ),
+    ("00:00-00:00", EVERY_DAY, "America/Santiago", "2027-01-01T00:00-03:00", "2027-01-02T00:00-03:00"),
+    ("22:00-02:00", EVERY_DAY, "America/Santiago", "2027-01-01T00:00-03:00", "2027-01-02T22:00-03:00"),
+    # It is the date of the called person: Madrid has New Year's Day four hours before Santiago.
+    ("00:00-00:00", EVERY_DAY, "Europe/Madrid", "2026-12-31T20:00-03:00", "2027-01-02T00:00+01:00"),
+    ("00:00-00:00", EVERY_DAY, "America/Los_Angeles", "2027-01-01T03:30-03:00", "2027-01-01T03:30-03:00"),
+]
+
+
+@pytest.mark.parametrize(("window", "days", "zone", "now", "expected"), HOLIDAYS)
+def test_nobody_is_called_on_a_holiday(window: str, days: set[int], zone: str, now: str, expected: str) -> None:
+    hours = on_working_days(window, days, zone)
+    assert next_allowed_at(instant(now), hours) == instant(expected)
+    assert is_allowed(instant(now), hours) is (instant(now) == instant(expected))
+
+
+def test_a_window_closes_as_a_holiday_begins() -> None:
+    overnight = on_working_days("22:00-02:00", EVERY_DAY)
+    assert window_closes_at(instant("2026-12-31T22:30-03:00"), overnight) == instant("2027-01-01T00:00-03:00")
+    assert window_closes_at(instant("2026-12-30T22:30-03:00"), overnight) == instant("2026-12-31T02:00-03:00")
+
+
+def test_a_holiday_is_one_on_the_called_persons_date() -> None:
+    at = instant("2027-01-01T00:30-03:00")
+    assert is_holiday(at, on_working_days("09:00-18:00", {FRI}))
+    assert not is_holiday(at, on_working_days("09:00-18:00", {FRI}, "America/Los_Angeles"))
+    assert not is_holiday(at, make("09:00-18:00", {FRI}))
+
+
+def test_a_subdivision_adds_its_own_days() -> None:
+    arica = HolidayCalendar(country="CL", subdivision="AP")
+    assert arica.is_holiday(date(2026, 6, 7))  # the assault on the Morro
+    assert not CHILE.is_holiday(date(2026, 6, 7))
+    assert arica.is_holiday(date(2026, 9, 18))
+
+
+def test_a_year_without_data_has_no_allowed_time() -> None:
+    hours = on_working_days("09:00-18:00", EVERY_DAY)
+    beyond = instant("2101-06-01T12:00-04:00")
+    assert not is_allowed(beyond, hours)
+    assert next_allowed_at(beyond, hours) is None
+    assert next_call_at(beyond, hours) is None
+
+
+@pytest.mark.parametrize("wrong", [{"country": "XX"}, {"country": "cl"}, {"country": "CL", "subdivision": "SP"}, {}])
+def test_unknown_calendars_are_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        HolidayCalendar.model_validate(wrong)
+
+
+# ------------------------------------------------------------------------------------- the closing margin
+
+
+def test_no_call_is_placed_as_the_window_is_about_to_close() -> None:
+    hours = make("09:00-18:00", {MON})
+    closing = instant("2026-06-01T18:00-04:00")
+    assert may_call(closing - CLOSING_MARGIN - MOMENT, hours)
+    assert not may_call(closing - CLOSING_MARGIN, hours)
+    assert next_call_at(closing - CLOSING_MARGIN, hours) == instant("2026-06-08T09:00-04:00")
+    assert next_call_at(instant("2026-06-01T08:00-04:00"), hours) == instant("2026-06-01T09:00-04:00")
+
+
+def test_windows_that_touch_have_no_closing_between_them() -> None:
+    midnight = instant("2026-06-02T00:00-04:00")
+    assert may_call(midnight - MOMENT, make("00:00-00:00", EVERY_DAY))
+    assert not may_call(midnight - MOMENT, make("00:00-00:00", {MON}))
+
+
+# ------------------------------------------------------------------------------------------------- zones
+
+
+def test_hours_in_another_zone_keep_everything_else() -> None:
+    hours = on_working_days("09:00-18:00", {MON})
+    moved = hours.in_zone("America/Bogota")
+    assert moved == hours.model_copy(update={"timezone": "America/Bogota"})
+    assert hours.in_zone(None) is hours
+    assert hours.in_zone("") is hours
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("America/Santiago", "America/Santiago"),
+        (" america/mexico city ", "America/Mexico_City"),
+        ("UTC", "UTC"),
+        ("utc", "UTC"),
+        ("", None),
+        ("Santiago", None),
+        ("GMT-4", None),
+        ("-04:00", None),
+    ],
+)
+def test_time_zones_as_people_write_them(text: str, name: str | None) -> None:
+    assert time_zone_of(text) == name
+
+
 # -------------------------------------------------------------------------------------------- properties
 
 
+class Closed(HolidayCalendar):
+    """A calendar of the days that a test likes."""
+
+    country: str = "CL"
+    days: frozenset[date] = frozenset()
+
+    def is_holiday(self, day: date) -> bool:
+        return day in self.days
+
+
 class Oracle:
-    """Says what the contract says, another way: a table of the minutes of a week, read off the wall clock."""
+    """Says what the contract says, another way: the minutes of each day's window, looked up by the wall clock."""
 
     def __init__(self, hours: CallingHours) -> None:
         start, end = (t.hour * 60 + t.minute for t in (hours.start, hours.end))
         first, length = (0, 1440) if start == end else (start, (end - start) % 1440)
         self.zone = ZoneInfo(hours.timezone)
-        self.minutes = {(day * 1440 + first + n) % (7 * 1440) for day in hours.days_of_week for n in range(length)}
+        self.days_of_week = hours.days_of_week
+        self.holidays = hours.holidays.days if isinstance(hours.holidays, Closed) else frozenset[date]()
+        self.minutes = frozenset(range(first, first + length))
 
     def allows(self, at: datetime) -> bool:
         wall = at.astimezone(self.zone)
-        return (wall.isoweekday() % 7) * 1440 + wall.hour * 60 + wall.minute in self.minutes
+        minute, today = wall.hour * 60 + wall.minute, wall.date()
+        return today not in self.holidays and (
+            (self.opens_on(today) and minute in self.minutes)
+            or (self.opens_on(today - timedelta(days=1)) and minute + 1440 in self.minutes)
+        )
+
+    def opens_on(self, day: date) -> bool:
+        return day.isoweekday() % 7 in self.days_of_week and day not in self.holidays
 
 
 def minutes_between(start: datetime, end: datetime, most: timedelta = timedelta(days=2)) -> Iterator[datetime]:
@@ -279,7 +431,15 @@ def cases(draw: st.DrawFn) -> tuple[datetime, CallingHours]:
     minute = st.one_of(awkward, st.integers(0, 1439))
     start, end = (time(*divmod(draw(minute), 60)) for _ in range(2))
     days = draw(st.one_of(st.sampled_from([{SUN}, {SAT}, EVERY_DAY]), st.sets(st.integers(0, 6), min_size=1)))
-    return at, CallingHours(start=start, end=end, days_of_week=frozenset(days), timezone=zone)
+    # Most holidays near the instant, and sometimes none at all.
+    closed = draw(st.frozensets(st.integers(-3, 8), max_size=6))
+    return at, CallingHours(
+        start=start,
+        end=end,
+        days_of_week=frozenset(days),
+        timezone=zone,
+        holidays=Closed(days=frozenset(at.date() + timedelta(days=n) for n in closed)) if closed else None,
+    )
 
 
 @pytest.mark.parametrize(("zone", "change"), CLOCK_CHANGES)
@@ -327,6 +487,29 @@ def test_a_window_is_open_until_it_closes(case: tuple[datetime, CallingHours]) -
     if oracle.allows(closes):  # only where the next window touches: whole days, or a pause that a jump swallows
         jumped = closes.astimezone(oracle.zone).utcoffset() != (closes - MOMENT).astimezone(oracle.zone).utcoffset()
         assert hours.start == hours.end or jumped
+
+
+@given(cases())
+@settings(max_examples=300, deadline=None)
+def test_a_call_that_may_be_placed_begins_to_ring_within_the_hours(case: tuple[datetime, CallingHours]) -> None:
+    now, hours = case
+    oracle = Oracle(hours)
+    found = next_call_at(now, hours)
+    assert found is not None
+    assert found >= now
+    assert may_call(found, hours)
+    seconds = range(int(CLOSING_MARGIN.total_seconds()) + 1)
+    assert all(oracle.allows(found + timedelta(seconds=n)) for n in seconds)
+    assert may_call(now, hours) is (found == now)
+
+
+def test_the_holidays_of_a_year_are_computed_once() -> None:
+    """It takes about a millisecond, and every decision asks."""
+    year_days.cache_clear()
+    hours = on_working_days("09:00-18:00", EVERY_DAY)
+    for day in range(1, 29):
+        next_allowed_at(datetime(2026, 9, day, 12, tzinfo=UTC), hours)
+    assert year_days.cache_info().misses == 1
 
 
 def test_it_is_fast() -> None:
