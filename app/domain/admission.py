@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.domain.accounts import Account, AccountStatus
 from app.domain.batches import Batch, BatchStatus
-from app.domain.calling_hours import is_allowed, next_allowed_at
+from app.domain.calling_hours import ASK_AGAIN, is_holiday, may_call, next_call_at
 from app.domain.contacts import ID_PREFIX
 from app.domain.do_not_call import DoNotCallMatch
 from app.domain.jobs import Job
@@ -92,7 +92,7 @@ def refuse(job: Job, batch: Batch, account: Account, circumstances: Circumstance
     return (
         _on_do_not_call_list(job, batch, circumstances, now)
         or _person_cap(job, batch, account, circumstances, now)
-        or _outside_hours(batch, now)
+        or outside_hours(job, batch, now)
         or _person_busy(circumstances)
     )
 
@@ -110,8 +110,8 @@ def _on_do_not_call_list(job: Job, batch: Batch, circumstances: Circumstances, n
     expiries = [end for end in ends if end is not None]
     if not expiries:
         return _refusal(RefusalKind.ON_DO_NOT_CALL_LIST, "on_do_not_call_list")
-    hours = batch.call_settings.hours
-    until = next_allowed_at(max(min(expiries), now), hours) or min(expiries)
+    hours = batch.call_settings.hours_for(job.contact)
+    until = next_call_at(max(min(expiries), now), hours) or min(expiries)
     return Refusal(
         kind=RefusalKind.ON_DO_NOT_CALL_LIST,
         reason=Message(
@@ -135,13 +135,13 @@ def _ends_of_peace(job: Job, listed: dict[str, DoNotCallMatch]) -> list[datetime
 def _person_cap(
     job: Job, batch: Batch, account: Account, circumstances: Circumstances, now: datetime
 ) -> Refusal | None:
-    hours = batch.call_settings.hours
+    hours = batch.call_settings.hours_for(job.contact)
     calls = [*job.history, *(record for other in circumstances.others for record in other.history)]
     held = held_back_by(account.person_caps, calls, now, hours.timezone)
     if held is None:
         return None
     cap, allowed_at = held
-    until = next_allowed_at(allowed_at, hours) or allowed_at
+    until = next_call_at(allowed_at, hours) or allowed_at
     return Refusal(
         kind=RefusalKind.PERSON_CAP,
         reason=Message(
@@ -165,21 +165,19 @@ def _person_busy(circumstances: Circumstances) -> Refusal | None:
     return None
 
 
-def _outside_hours(batch: Batch, now: datetime) -> Refusal | None:
-    hours = batch.call_settings.hours
-    if is_allowed(now, hours):
+def outside_hours(job: Job, batch: Batch, now: datetime) -> Refusal | None:
+    """Refused unless a call placed at `now` is within the hours by the contact's own clock."""
+    hours = batch.call_settings.hours_for(job.contact)
+    if may_call(now, hours):
         return None
-    until = next_allowed_at(now, hours)
+    until = next_call_at(now, hours)
     if until is None:
-        return _refusal(RefusalKind.OUTSIDE_HOURS, "no_allowed_time")
-    return Refusal(
-        kind=RefusalKind.OUTSIDE_HOURS,
-        reason=Message(
-            code="outside_hours",
-            params={"opens_at": _wall_clock(until, hours.timezone), "timezone": hours.timezone},
-        ),
-        until=until,
-    )
+        reason = Message(code="no_allowed_time")
+        return Refusal(kind=RefusalKind.OUTSIDE_HOURS, reason=reason, until=now + ASK_AGAIN)
+    params = {"opens_at": _wall_clock(until, hours.timezone), "timezone": hours.timezone}
+    closed, holiday = Message(code="outside_hours", params=params), Message(code="on_holiday", params=params)
+    reason = holiday if is_holiday(now, hours) else closed
+    return Refusal(kind=RefusalKind.OUTSIDE_HOURS, reason=reason, until=until)
 
 
 def _wall_clock(at: datetime, timezone: str) -> str:

@@ -6,13 +6,22 @@ from enum import IntEnum, StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.domain.calling_hours import CallingHours
+from app.domain.calling_hours import ASK_AGAIN, CallingHours, may_call, next_call_at
+from app.domain.contacts import Contact
 from app.domain.messages import Message
+from app.domain.outcomes import Disposition
+from app.domain.retry_rules import DELAY_HOURS_MAX, RetryRule
 
 RING_SECONDS = (5, 300)
 """Bounds of `ring_timeout`: Retell's `ring_duration_ms` is 5,000 to 300,000 (retell.md §2.2)."""
 CALL_SECONDS = (60, 7200)
 """Bounds of `max_call_duration`: Retell's `max_call_duration_ms` is 60,000 to 7,200,000 (retell.md §2.2)."""
+
+
+BATCH_ZONE = ""
+"""The zone of contacts that have none of their own: whatever the batch's is at the moment."""
+MAX_TIME_ZONES = 50
+"""Different zones of a batch's contacts: the claim seeks in each that is open. America has fewer that differ."""
 
 
 class BatchStatus(StrEnum):
@@ -71,10 +80,15 @@ class CallSettings(BaseModel):
     max_call_duration: int = Field(default=300, ge=CALL_SECONDS[0], le=CALL_SECONDS[1])
     ring_timeout: int = Field(default=30, ge=RING_SECONDS[0], le=RING_SECONDS[1])
     max_attempts: int = Field(default=3, ge=1, le=20)
-    retry_delay_hours: float = Field(default=24, gt=0, le=24 * 90, allow_inf_nan=False)
+    retry_delay_hours: float = Field(default=24, gt=0, le=DELAY_HOURS_MAX, allow_inf_nan=False)
+    retry_rules: dict[Disposition, RetryRule] = {}
     hours: CallingHours = CallingHours(
         start=time(9), end=time(18), days_of_week=frozenset({1, 2, 3, 4, 5}), timezone="America/Santiago"
     )
+
+    def hours_for(self, contact: Contact) -> CallingHours:
+        """The hours by the clocks of the contact."""
+        return self.hours.in_zone(contact.timezone)
 
 
 class Block(BaseModel):
@@ -143,6 +157,8 @@ class Batch(BaseModel):
     budget_settled: int = 0
     """Raised whenever a reservation goes, so that a count of what was used then does not stick."""
     shortage: Shortage | None = None
+    contact_timezones: list[str] = []
+    """The zones that contacts have of their own, each once."""
     pause_reason: Message | None = None
     paused_at: datetime | None = None
     paused_by: str | None = None
@@ -169,6 +185,23 @@ class Batch(BaseModel):
     @property
     def budget_reserved(self) -> Decimal:
         return sum(self.budget_reservations.values(), Decimal(0))
+
+    @property
+    def zones(self) -> list[str]:
+        """What `Job.zone` of its jobs may be."""
+        return [BATCH_ZONE, *self.contact_timezones]
+
+    def open_zones(self, now: datetime) -> list[str]:
+        """Those of its zones in which a call may be placed at `now`."""
+        hours = self.call_settings.hours
+        return [zone for zone in self.zones if may_call(now, hours.in_zone(zone))]
+
+    def opens_at(self, now: datetime, zone: str | None = None) -> datetime:
+        """The first instant, not before `now`, at which contacts of `zone`, or of any, may be called; if in doubt, a
+        day on."""
+        hours = self.call_settings.hours
+        zones = self.zones if zone is None else [zone]
+        return min(next_call_at(now, hours.in_zone(name)) or now + ASK_AGAIN for name in zones)
 
 
 class LogEntry(BaseModel):

@@ -28,10 +28,14 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app.domain.holiday_calendar import HolidayCalendar
+from app.domain.messages import Message
 
 CLOSING_MARGIN = timedelta(seconds=30)
 """No call is placed so shortly before its window closes: the request takes up to 20 s (RETELL_CREATE_TIMEOUT_SECONDS),
 and the phone must not begin to ring after the end. Less than a minute, the shortest pause between two windows."""
+
+ASK_AGAIN = timedelta(days=1)
+"""Where no time is allowed for as far as one can see: holidays of a year that are not known yet will be, one day."""
 
 _DAY = timedelta(days=1)
 
@@ -150,6 +154,13 @@ def next_call_at(now: datetime, hours: CallingHours) -> datetime | None:
     while found is not None and not is_allowed(found + CLOSING_MARGIN, hours):
         found = next_allowed_at(found + CLOSING_MARGIN, hours)
     return found
+
+
+def why_closed(at: datetime, hours: CallingHours) -> Message:
+    """In an operator's words, why nobody may be called at `at`, a moment at which nobody may."""
+    if is_holiday(at, hours):
+        return Message(code="holiday_today")
+    return Message(code="hours_closed")
 
 
 def is_holiday(at: datetime, hours: CallingHours) -> bool:

@@ -1,7 +1,7 @@
 """What each column of a contact list holds, judged by its header (Spanish, English, Portuguese).
 
 * normalise the header to words; a trailing number or "principal" is its index; little words do not count
-* exact sets (country, area code, names), then e-mail, then phone, then national ids; the rest stays custom
+* exact sets (country, area code, time zone, names), then e-mail, then phone, then national ids; the rest stays custom
 * phones are numbered by confidence, index and column; weak guesses count only where nothing better is there
 
 Every column keeps a key, its slug: custom fields reach the call's script under it.
@@ -85,6 +85,17 @@ _EMAIL_COMPANY = _words(
 
 _COUNTRY = {("pais",), ("country",), ("codigo", "pais"), ("country", "code")}
 _AREA_CODE = {("codigo", "area"), ("area", "code"), ("prefijo",), ("caracteristica",), ("ddd",)}
+
+_TIME_ZONE = {
+    ("zona", "horaria"),
+    ("huso",),
+    ("huso", "horario"),
+    ("fuso",),
+    ("fuso", "horario"),
+    ("timezone",),
+    ("time", "zone"),
+    ("tz",),
+}
 
 _PERSON = _words("cliente contacto contato deudor devedor titular paciente alumno aluno socio afiliado usuario persona")
 _WHOLE_NAME = {
@@ -170,8 +181,8 @@ class MappedColumn(BaseModel):
     """One column. `index` counts from 0 (column A); `header` is as shown; `key` is unique in the sheet.
 
     `target` is "name", "first_name", "middle_name", "last_name", "second_last_name", "email", "country",
-    "area_code", "phone_1", "phone_2", ... or "custom". `confidence` is 0 to 1. `mobile` says that the header
-    promises mobile numbers; `national_id` that the (custom) column holds the contact's `dni`.
+    "area_code", "timezone", "phone_1", "phone_2", ... or "custom". `confidence` is 0 to 1. `mobile` says that the
+    header promises mobile numbers; `national_id` that the (custom) column holds the contact's `dni`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -235,7 +246,7 @@ def map_columns(headers: Sequence[str], header_row: int, samples: Samples | None
     guesses = {index: _guess(header) for index, header in parsed.items()}
     warnings = _resolve_weak(guesses, parsed, headers, samples)
     _settle_names(guesses)
-    _keep_first(guesses, "email", "country", "area_code")
+    _keep_first(guesses, "email", "country", "area_code", "timezone")
     _number_phones(guesses, parsed)
     dni = _national_id(parsed, guesses)
     keys = _keys(headers, guesses)
@@ -321,6 +332,7 @@ def _exact(core: tuple[str, ...]) -> _Guess | None:
     for target, names in (
         ("country", _COUNTRY),
         ("area_code", _AREA_CODE),
+        ("timezone", _TIME_ZONE),
         ("name", _WHOLE_NAME),
         ("name_or_first", _NAME_OR_FIRST),
         ("first_name", _FIRST_NAME),

@@ -1,7 +1,8 @@
 """From a table's rows to contacts, with what is wrong in each row by the number the spreadsheet shows.
 
-A row is a contact if it has one possible telephone; everything else about it may be missing or odd and is then a
-warning. Contacts that share a number with an earlier row are kept and reported: the caller decides.
+A row is a contact if it has one possible telephone and no unknown time zone; everything else about it may be missing
+or odd and is then a warning. Contacts that share a number with an earlier row are kept and reported: the caller
+decides.
 """
 
 import re
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
 
+from app.domain.calling_hours import time_zone_of
 from app.domain.column_mapping import ColumnMapping, MappedColumn, find_header, looks_like_phone, map_columns
 from app.domain.contacts import MAX_PHONES, Contact, ContactRow
 from app.domain.errors import FieldError, SpreadsheetRejected
@@ -80,6 +82,7 @@ class _Layout:
     email: MappedColumn | None
     country: MappedColumn | None
     area_code: MappedColumn | None
+    timezone: MappedColumn | None
     national_id: MappedColumn | None
     custom: list[MappedColumn]
     all: tuple[MappedColumn, ...]
@@ -213,6 +216,7 @@ def _layout(mapping: ColumnMapping) -> _Layout:
         email=mapping.first("email"),
         country=mapping.first("country"),
         area_code=mapping.first("area_code"),
+        timezone=mapping.first("timezone"),
         national_id=next((column for column in mapping.columns if column.national_id), None),
         custom=[column for column in mapping.columns if _is_spoken_by_its_column(column)],
         all=mapping.columns,
@@ -235,6 +239,7 @@ def _contact(row: Row, layout: _Layout, country: str | None, report: _RowReport)
     region = _region(texts, layout, country, report)
     custom = {column.key: _one_line(texts[column.index]) for column in layout.custom if texts[column.index]}
     phones = _phones(texts, layout, region, custom, report)
+    timezone = _time_zone(texts, layout, report)
     if report.errors:
         return None
     email = _email(texts, layout, custom, report)
@@ -242,7 +247,14 @@ def _contact(row: Row, layout: _Layout, country: str | None, report: _RowReport)
     if not name:
         report.warn(layout.names[0] if layout.names else layout.phones[0], "name_missing")
     national_id = _one_line(texts[layout.national_id.index]) if layout.national_id else ""
-    return Contact(name=name, phones=phones, email=email, dni=national_id or None, custom_fields=custom)
+    return Contact(
+        name=name,
+        phones=phones,
+        email=email,
+        dni=national_id or None,
+        timezone=timezone,
+        custom_fields=custom,
+    )
 
 
 def _texts(cells: Sequence[Cell], layout: _Layout, report: _RowReport) -> dict[int, str]:
@@ -266,6 +278,17 @@ def _region(texts: dict[int, str], layout: _Layout, country: str | None, report:
     if region is None:
         report.warn(layout.country, "country_unknown", value=_shown(written))
     return region or country
+
+
+def _time_zone(texts: dict[int, str], layout: _Layout, report: _RowReport) -> str | None:
+    """None is the batch's. A zone that is not understood is an error: guessed hours would ring at night."""
+    if layout.timezone is None or not texts[layout.timezone.index]:
+        return None
+    written = texts[layout.timezone.index]
+    name = time_zone_of(written)
+    if name is None:
+        report.error(layout.timezone, "time_zone_unknown", value=_shown(written))
+    return name
 
 
 def _phones(

@@ -3,8 +3,9 @@
 import re
 from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from app.domain.calling_hours import is_time_zone
 from app.domain.phone_numbers import E164_PATTERN
 
 MAX_PHONES = 20
@@ -17,11 +18,18 @@ _NOT_OF_AN_ID = re.compile(r"[^0-9A-Z]")
 E164 = Annotated[str, Field(pattern=E164_PATTERN)]
 
 
+def _known_zone(name: str) -> str:
+    if not is_time_zone(name):
+        raise ValueError("not an IANA time zone")
+    return name
+
+
 class Contact(BaseModel):
     """`phones` are E.164, in the order they are tried, each once.
 
     `dni` is the national id, whatever the country calls it (RUT, DNI). It also stays in `custom_fields` under
-    its own column's name, so that a script can say it. `custom_fields` keys are slugs (column_mapping.slug).
+    its own column's name, so that a script can say it. `timezone` is an IANA name, by whose clocks the contact is
+    called; None: by the batch's. `custom_fields` keys are slugs (column_mapping.slug).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,6 +38,7 @@ class Contact(BaseModel):
     phones: list[E164] = Field(min_length=1, max_length=MAX_PHONES)
     email: str | None = None
     dni: str | None = None
+    timezone: Annotated[str, AfterValidator(_known_zone)] | None = None
     custom_fields: dict[str, str] = Field(default_factory=dict)
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.domain.accounts import Account, AccountStatus
 from app.domain.batches import Batch, BatchStatus, Block, Progress
-from app.domain.calling_hours import is_allowed, next_allowed_at
+from app.domain.calling_hours import may_call, next_call_at, why_closed
 from app.domain.jobs import Job, JobState, WaitingFor
 from app.domain.messages import Message
 from app.domain.timeline import SYSTEM
@@ -88,10 +88,15 @@ def explain(job: Job, batch: Batch, obstacle: Obstacle | None, now: datetime) ->
         since = max(obstacle.since or job.updated_at, job.created_at)
         ends_at = obstacle.ends_at
         return Explanation(
-            why=obstacle.reason, since=since, next=ends_at and _allowed(max(ends_at, job.due_at, now), batch)
+            why=obstacle.reason, since=since, next=ends_at and _allowed(max(ends_at, job.due_at, now), job, batch)
         )
     if waits:
-        return Explanation(why=_own_reason(job), since=job.updated_at, next=_allowed(job.due_at, batch))
+        return Explanation(why=_own_reason(job), since=job.updated_at, next=_allowed(job.due_at, job, batch))
+    own_hours = batch.call_settings.hours_for(job.contact)
+    if not may_call(now, own_hours):
+        # Others of the batch, in other time zones, may be called.
+        why = why_closed(now, own_hours)
+        return Explanation(why=why, since=max(job.due_at, job.created_at), next=_allowed(now, job, batch))
     return Explanation(why=Message(code="waiting_its_turn"), since=max(job.due_at, job.created_at), next=None)
 
 
@@ -143,11 +148,10 @@ def _of(block: Block) -> Obstacle:
 
 
 def _by_hours(batch: Batch, now: datetime) -> Obstacle | None:
-    hours = batch.call_settings.hours
-    if is_allowed(now, hours):
+    if batch.open_zones(now):
         return None
-    reason = Message(code="hours_closed")
-    return Obstacle(reason=reason, since=_known_since(batch, reason.code), until=next_allowed_at(now, hours))
+    reason = why_closed(now, batch.call_settings.hours)
+    return Obstacle(reason=reason, since=_known_since(batch, reason.code), until=batch.opens_at(now))
 
 
 def _idle(batch: Batch, account: Account | None, now: datetime) -> Obstacle | None:
@@ -177,5 +181,5 @@ def _own_reason(job: Job) -> Message:
     return job.reason or Message(code=f"waiting_for_{(job.waiting_for or WaitingFor.NEW).value}")
 
 
-def _allowed(at: datetime, batch: Batch) -> datetime | None:
-    return next_allowed_at(at, batch.call_settings.hours)
+def _allowed(at: datetime, job: Job, batch: Batch) -> datetime | None:
+    return next_call_at(at, batch.call_settings.hours_for(job.contact))

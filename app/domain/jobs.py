@@ -215,6 +215,12 @@ class Job(BaseModel):
         """Stored with the job, to find all jobs of a person; computed, so that nobody who makes a job forgets it."""
         return person_keys(self.contact)
 
+    @computed_field  # type: ignore[prop-decorator] # as above
+    @property
+    def zone(self) -> str:
+        """By whose clocks the contact is called; "" is the batch's zone (batches.BATCH_ZONE). For the claim's index."""
+        return self.contact.timezone or ""
+
     def max_attempts(self, allowed_by_batch: int) -> int:
         return allowed_by_batch + self.extra_attempts
 

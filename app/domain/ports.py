@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from app.domain.accounts import Account
-from app.domain.batches import Batch, BatchStatus, Block, LogEntry, Shortage
+from app.domain.batches import BATCH_ZONE, Batch, BatchStatus, Block, LogEntry, Shortage
 from app.domain.call_events import CallEvent, Hint
 from app.domain.calls import CallOrder, CallReport
 from app.domain.contact_import import ContactImport
@@ -214,12 +214,19 @@ class JobQueue(Protocol):
     async def used_slots(self, account_id: str) -> set[int]: ...
 
     async def claim(
-        self, batch_id: str, slots: Sequence[int], *, worker_id: str, lease: timedelta, now: datetime
+        self,
+        batch_id: str,
+        slots: Sequence[int],
+        *,
+        worker_id: str,
+        lease: timedelta,
+        now: datetime,
+        zones: Sequence[str] = (BATCH_ZONE,),
     ) -> list[Job]:
-        """Lease up to `len(slots)` due jobs, each on one of `slots`; fewer if others were quicker."""
+        """Lease up to `len(slots)` due jobs of `zones`, each on one of `slots`; fewer if others were quicker."""
 
-    async def earliest_due(self, batch_id: str) -> datetime | None:
-        """When the batch's next pending job is due; None if none is pending."""
+    async def earliest_due(self, batch_id: str, zone: str = BATCH_ZONE) -> datetime | None:
+        """When the batch's next pending job of `zone` is due; None if none is pending there."""
 
     async def in_flight(self, batch_ids: Sequence[str]) -> dict[str, int]: ...
     async def held_attempts(self, account_id: str) -> set[str]:
@@ -237,7 +244,9 @@ class JobQueue(Protocol):
         """Back to pending, no attempt used. `due_at` None keeps it."""
 
     async def end_unsent(self, job: Job, state: JobState, reason: Message, now: datetime) -> Job | None: ...
-    async def intend(self, job: Job, attempt: Attempt, *, lease: timedelta) -> Job | None: ...
+    async def intend(self, job: Job, attempt: Attempt, *, lease: timedelta) -> Job | None:
+        """Leased → dialing. `updated_at` of the answer is the database's own time of the intent."""
+
     async def others_of_person(self, job: Job, since: datetime | None) -> list[OtherJob]:
         """Jobs of the same account and person that are in somebody's hands; given `since`, also those with calls since
         then."""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel, ConfigDict
 
 from app.domain.batches import CallSettings
-from app.domain.calling_hours import next_allowed_at
+from app.domain.calling_hours import ASK_AGAIN, next_call_at
 from app.domain.jobs import Job, JobState, WaitingFor
 from app.domain.messages import Message
 from app.domain.outcomes import Disposition, Effect, Outcome
@@ -74,9 +74,7 @@ def next_step(
         return final(JobState.FAILED, Message(code="max_attempts_reached", params={"attempts": attempts}))
 
     wanted = now + _delay(outcome, settings, troubles, soon_base)
-    due_at = next_allowed_at(wanted, settings.hours)
-    if due_at is None:
-        return final(JobState.FAILED, Message(code="no_allowed_time"))
+    due_at = next_call_at(wanted, settings.hours_for(job.contact)) or wanted + ASK_AGAIN
     return NextStep(
         state=JobState.PENDING,
         reason=Message(code=f"after_{outcome.disposition.value}"),

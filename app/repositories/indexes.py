@@ -54,9 +54,16 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
     ],
     "jobs": [
-        # The claim: one key examined a job, whatever is in the future or finished. Also counts a batch by state.
+        # The claim: one key examined a job, whatever is in the future, finished, or of a zone whose hours are closed.
+        # Also counts a batch by state.
         IndexModel(
-            [("state", ASCENDING), ("batch_id", ASCENDING), ("priority", DESCENDING), ("due_at", ASCENDING)],
+            [
+                ("state", ASCENDING),
+                ("batch_id", ASCENDING),
+                ("zone", ASCENDING),
+                ("priority", DESCENDING),
+                ("due_at", ASCENDING),
+            ],
             name="claim",
         ),
         # The limit of simultaneous calls, as an invariant: two jobs of an account never hold one slot.

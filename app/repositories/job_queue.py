@@ -14,6 +14,7 @@ from uuid import uuid4
 from pymongo import ASCENDING, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError
 
+from app.domain.batches import BATCH_ZONE
 from app.domain.calls import CallReport
 from app.domain.jobs import (
     IN_FLIGHT,
@@ -63,11 +64,24 @@ class MongoJobQueue(Repository):
 
     @guarded
     async def claim(
-        self, batch_id: str, slots: Sequence[int], *, worker_id: str, lease: timedelta, now: datetime
+        self,
+        batch_id: str,
+        slots: Sequence[int],
+        *,
+        worker_id: str,
+        lease: timedelta,
+        now: datetime,
+        zones: Sequence[str] = (BATCH_ZONE,),
     ) -> list[Job]:
         if not slots:
             return []  # a limit of 0 would mean none
-        due = {"state": JobState.PENDING.value, "batch_id": batch_id, "due_at": {"$lte": now}}
+        # Of several zones MongoDB merges one sorted scan of the index each.
+        due = {
+            "state": JobState.PENDING.value,
+            "batch_id": batch_id,
+            "zone": {"$in": list(zones)},
+            "due_at": {"$lte": now},
+        }
         cursor = self._jobs.find(due, {"_id": True}).sort([("priority", -1), ("due_at", ASCENDING)]).limit(len(slots))
         ids = [document["_id"] async for document in cursor]
         if not ids:
@@ -94,11 +108,11 @@ class MongoJobQueue(Repository):
         return [job for job in jobs if job is not None and job.attempt_id == attempts[job.job_id]]
 
     @guarded
-    async def earliest_due(self, batch_id: str) -> datetime | None:
+    async def earliest_due(self, batch_id: str, zone: str = BATCH_ZONE) -> datetime | None:
         earliest = None
         for priority in PRIORITIES:
             document = await self._jobs.find_one(
-                {"state": JobState.PENDING.value, "batch_id": batch_id, "priority": priority},
+                {"state": JobState.PENDING.value, "batch_id": batch_id, "zone": zone, "priority": priority},
                 {"due_at": True, "_id": False},
                 sort=[("due_at", ASCENDING)],
             )

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.domain.batches import Batch, BatchStatus
+from app.domain.batches import MAX_TIME_ZONES, Batch, BatchStatus
 from app.domain.contacts import ContactRow
-from app.domain.errors import Conflict
+from app.domain.errors import Conflict, FieldError, InvalidInput
 from app.domain.jobs import Job, JobState, WaitingFor
 from app.domain.ports import Batches, Jobs, Time
 
@@ -29,9 +29,11 @@ async def import_jobs(
     """Write a job for every contact, then move the batch out of `importing` with the changes `opened`.
 
     `batch` is in the database as `importing`. Raises Conflict if a worker undid the import meanwhile (the importer
-    was frozen past its lease); on any other error the import is undone as far as the database can be reached.
+    was frozen past its lease), InvalidInput if the contacts are of too many time zones. On any error the import is
+    undone as far as the database can be reached.
     """
     written = 0
+    zones = set(batch.contact_timezones)
     extended_at = time.now()
     try:
         async for chunk in chunks:
@@ -39,9 +41,18 @@ async def import_jobs(
             if now - extended_at > EXTEND_EVERY:
                 await _extend(batches, batch, now)
                 extended_at = now
+            zones |= {row.contact.timezone for row in chunk if row.contact.timezone}
+            if len(zones) > MAX_TIME_ZONES:
+                raise InvalidInput([FieldError.of(("contacts",), "too_many_time_zones", limit=MAX_TIME_ZONES)])
             await jobs.insert_many(list(_jobs_of(batch, chunk, first_number=written + 1, now=now)))
             written += len(chunk)
-        changes = {"total_jobs": written, "import_expires_at": None, "updated_at": time.now(), **opened}
+        changes = {
+            "total_jobs": written,
+            "contact_timezones": sorted(zones),
+            "import_expires_at": None,
+            "updated_at": time.now(),
+            **opened,
+        }
         status = changes.pop("status")
         finished = await batches.move(batch.batch_id, [BatchStatus.IMPORTING], status, changes)
     except BaseException:

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from app.domain.batches import Batch, BatchStatus, LogEntry, Progress
-from app.domain.calling_hours import next_allowed_at
 from app.domain.errors import Conflict, NotFound
 from app.domain.explanation import Obstacle
 from app.domain.jobs import FINAL, IN_FLIGHT, JobState
@@ -250,7 +249,7 @@ def _next_window(batch: Batch, now: datetime) -> datetime | None:
     if batch.status not in {BatchStatus.RUNNING, BatchStatus.SCHEDULED}:
         return None
     start = max(now, batch.scheduled_at) if batch.scheduled_at else now
-    opens = next_allowed_at(start, batch.call_settings.hours)
+    opens = batch.opens_at(start)
     return opens if opens != now else None
 
 

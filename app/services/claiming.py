@@ -12,7 +12,7 @@ import structlog
 
 from app.domain.accounts import Account, AccountStatus
 from app.domain.batches import Batch, BatchStatus, Block, Shortage
-from app.domain.calling_hours import is_allowed, next_allowed_at
+from app.domain.calling_hours import why_closed
 from app.domain.funding import shortage_of
 from app.domain.jobs import FINAL, Job
 from app.domain.messages import Message
@@ -93,13 +93,12 @@ class Claiming:
         return False
 
     async def _is_callable(self, batch: Batch, account: Account | None, now: datetime) -> bool:
-        hours = batch.call_settings.hours
         if account is None:
             reason, until = Message(code="account_unreadable"), now + timedelta(seconds=RECHECK_SECONDS)
         elif account.status is not AccountStatus.ACTIVE:
             reason, until = Message(code="account_suspended"), now + timedelta(seconds=RECHECK_SECONDS)
-        elif not is_allowed(now, hours):
-            reason, until = Message(code="hours_closed"), next_allowed_at(now, hours) or now + timedelta(days=1)
+        elif not batch.open_zones(now):
+            reason, until = why_closed(now, batch.call_settings.hours), batch.opens_at(now)
         elif (shortage := shortage_of(batch, account)) is not None:
             await self._rest_unfunded(batch, shortage, now)
             return False
@@ -110,7 +109,7 @@ class Claiming:
 
     async def _rest_unfunded(self, batch: Batch, shortage: Shortage, now: datetime) -> None:
         """Taking jobs only to put them back for want of money would go round and round."""
-        earliest = await self._queue.earliest_due(batch.batch_id)
+        earliest, _ = await self._next_work(batch, now)
         if earliest is None or earliest > now:
             await self._rest(batch, now)  # nothing waits for the money
             return
@@ -152,7 +151,12 @@ class Claiming:
             if not slots:
                 break
             jobs = await self._queue.claim(
-                batch_id, slots, worker_id=self._control.worker_id, lease=self._control.lease, now=now
+                batch_id,
+                slots,
+                worker_id=self._control.worker_id,
+                lease=self._control.lease,
+                now=now,
+                zones=batch.open_zones(now),
             )
             self._batch_turns.give(batch_id, len(jobs), weight=2**batch.priority)
             taken = {job.slot for job in jobs}
@@ -169,15 +173,26 @@ class Claiming:
         one to the other between the questions must not be overlooked.
         """
         in_flight = (await self._queue.in_flight([batch.batch_id])).get(batch.batch_id, 0)
-        earliest = await self._queue.earliest_due(batch.batch_id)
+        earliest, closed = await self._next_work(batch, now)
         if earliest is None and in_flight == 0 and await self._all_final(batch):
             if await self._batches.complete(batch, now):
                 await log_event(self._batches, self._time, batch.batch_id, "batch_completed")
             return
+        block = block or closed
         recheck = now + timedelta(seconds=RECHECK_SECONDS)
         until = block.until if block else earliest or recheck
         if until > now:
             await self._batches.sleep(batch, min(until, recheck) if in_flight else until, block)
+
+    async def _next_work(self, batch: Batch, now: datetime) -> tuple[datetime | None, Block | None]:
+        """When the first pending job may be called, None if none is pending; and the block, if some are due but all of
+        these are of zones that are closed."""
+        due = {zone: at for zone in batch.zones if (at := await self._queue.earliest_due(batch.batch_id, zone))}
+        if not due:
+            return None, None
+        earliest = min(batch.opens_at(max(at, now), zone) for zone, at in due.items())
+        waits = earliest > now and min(due.values()) <= now
+        return earliest, blocked(batch, why_closed(now, batch.call_settings.hours), now, earliest) if waits else None
 
     async def _all_final(self, batch: Batch) -> bool:
         counts = (await self._jobs.counts([batch.batch_id])).get(batch.batch_id, {})

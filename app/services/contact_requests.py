@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from app.domain.calling_hours import time_zone_of
 from app.domain.contact_import import is_email
 from app.domain.contacts import MAX_PHONES, Contact, ContactRow
 from app.domain.errors import FieldError, InvalidInput
@@ -11,6 +12,8 @@ from app.domain.tables import MAX_CELL_CHARS, MAX_HEADER_CHARS, cell_text
 
 _KNOWN = {"name", "nombre", "phones", "phone", "telefono", "email", "correo", "custom_fields"}
 _TEXTS = ("name", "nombre", "email", "correo")
+_TIME_ZONES = ("timezone", "time_zone", "zona_horaria", "huso_horario", "fuso_horario")
+"""Keys of the contact's time zone; like every other key they stay variables too."""
 _NATIONAL_IDS = ("dni", "rut", "run", "cedula", "cuit", "cuil", "cpf", "curp", "documento")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SHOWN_CHARS = 40
@@ -43,6 +46,7 @@ def _contact(item: dict[str, Any], region: str | None, errors: list[FieldError])
     email = _text(item.get("email") or item.get("correo")) or None
     if email is not None and not is_email(email):
         errors.append(FieldError.of(("email",), "email_not_an_address", value=email[:_SHOWN_CHARS]))
+    timezone = _time_zone(item, errors)
     name = _text(item.get("name") or item.get("nombre"))
     if len(name) > MAX_CELL_CHARS:
         errors.append(FieldError.of(("name",), "text_too_long", limit=MAX_CELL_CHARS))
@@ -55,8 +59,20 @@ def _contact(item: dict[str, Any], region: str | None, errors: list[FieldError])
         phones=phones,
         email=email,
         dni=next((custom[key] for key in _NATIONAL_IDS if custom.get(key)), None),
+        timezone=timezone,
         custom_fields=custom,
     )
+
+
+def _time_zone(item: dict[str, Any], errors: list[FieldError]) -> str | None:
+    key = next((key for key in _TIME_ZONES if item.get(key)), None)
+    if key is None:
+        return None
+    text = _text(item[key])
+    name = time_zone_of(text)
+    if name is None:
+        errors.append(FieldError.of((key,), "time_zone_unknown", value=text[:_SHOWN_CHARS]))
+    return name
 
 
 def _phones(item: dict[str, Any], region: str | None, errors: list[FieldError]) -> list[str]:

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from app.domain.accounts import Account
-from app.domain.admission import Circumstances, Refusal, RefusalKind, callable_phone
+from app.domain.admission import Circumstances, Refusal, RefusalKind, callable_phone, outside_hours
 from app.domain.batches import Batch
 from app.domain.calling_hours import is_allowed
 from app.domain.calls import CallOrder
@@ -122,11 +122,13 @@ class Dialing:
             return None
         judged = await self._admission.judge(dialing, batch, account)
         # Asked last, for the questions before it take time.
-        stale = self._time.monotonic() - asked_at > self._tuning.intent_freshness.total_seconds()
-        if isinstance(judged, Refusal):
-            log.warning("intent_withdrawn", kind=judged.kind.value, reason=judged.reason.code)
-            await self._withdraw(dialing, attempt, _waiting(job, judged), judged.reason, self._due_at(judged))
+        took = timedelta(seconds=self._time.monotonic() - asked_at)
+        refusal = judged if isinstance(judged, Refusal) else _closed(dialing, batch, took)
+        if refusal is not None:
+            log.warning("intent_withdrawn", kind=refusal.kind.value, reason=refusal.reason.code)
+            await self._withdraw(dialing, attempt, _waiting(job, refusal), refusal.reason, self._due_at(refusal))
             return None
+        stale = took > self._tuning.intent_freshness
         if stale or not self._control.may_dial():
             log.warning("intent_withdrawn", stale=stale)
             await self._withdraw(dialing, attempt, WaitingFor.PROVIDER, None)
@@ -204,8 +206,9 @@ class Dialing:
 
     def _order(self, job: Job, batch: Batch, account: Account, phone: str, seconds: int, now: datetime) -> CallOrder:
         voice, settings = batch.voice_settings, batch.call_settings
+        timezone = settings.hours_for(job.contact).timezone
         variables = contact_variables(
-            job.contact, account_name=account.account_name, phone=phone, now=now, timezone=settings.hours.timezone
+            job.contact, account_name=account.account_name, phone=phone, now=now, timezone=timezone
         )
         return CallOrder(
             attempt_id=job.attempt_id or "",
@@ -221,8 +224,8 @@ class Dialing:
             voice_speed=voice.speed,
             volume=voice.volume,
             language=voice.language,
-            timezone=settings.hours.timezone,
             webhook_url=self._defaults.webhook_url or None,
+            timezone=timezone,
             variables=call_variables(batch.script_content, variables),
         )
 
@@ -300,6 +303,15 @@ def rejection_of(error: NumberRejected) -> Outcome:
     return DO_NOT_CALL if error.do_not_call else NUMBER_REJECTED
 
 
+def _closed(job: Job, batch: Batch, took: timedelta) -> Refusal | None:
+    """The hours once more, by the database's own time: whatever this process takes for the time may be wrong.
+
+    The intent was stored at `updated_at`, at most `took` ago; both ends of that span must be within the hours.
+    """
+    stored_at = job.updated_at
+    return outside_hours(job, batch, stored_at) or outside_hours(job, batch, stored_at + took)
+
+
 _WAITS = {
     RefusalKind.OUTSIDE_HOURS: WaitingFor.HOURS,
     RefusalKind.ON_DO_NOT_CALL_LIST: WaitingFor.PERSON,
@@ -317,7 +329,7 @@ def _waiting(job: Job, refusal: Refusal | None = None) -> WaitingFor:
 def _say_taken(job: Job, batch: Batch, now: datetime) -> None:
     """What the contract asks the worker to print for each job that it takes."""
     settings = batch.call_settings
-    hours = settings.hours
+    hours = settings.hours_for(job.contact)
     log.info(
         "job_taken",
         batch=batch.name,

@@ -109,6 +109,16 @@ async def test_windows_over_midnight_and_whole_days(
             "call_settings",
             {"max_call_duration": 7200, "ring_timeout": 300, "max_attempts": 20, "retry_delay_hours": 2160},
         ),
+        (
+            "call_settings",
+            {
+                "holidays": {"country": "BR", "subdivision": "SP"},
+                "retry_rules": {
+                    "voicemail": {"delay_hours": 2160.0, "max": 20},
+                    "busy": {"delay_hours": None, "max": 0},
+                },
+            },
+        ),
         ("voice_settings", {"speed": 0.5, "volume": 0.5}),
         ("voice_settings", {"speed": 2.0, "volume": 2.0}),
     ],

@@ -87,10 +87,51 @@ async def test_editing_changes_only_what_was_sent(api: httpx.AsyncClient, batch:
     }
 
 
+async def test_holidays_are_changed_as_a_whole_and_null_forgets_them(api: httpx.AsyncClient, batch: Batch) -> None:
+    assert "holidays" not in batch["call_settings"]
+    for holidays in ({"country": "CL", "subdivision": "RM"}, {"country": "AR", "subdivision": None}):
+        changed = await change(api, batch, call_settings={"holidays": holidays})
+        assert changed["call_settings"] == batch["call_settings"] | {"holidays": holidays}
+    other = await change(api, batch, call_settings={"max_attempts": 9})
+    assert other["call_settings"]["holidays"]["country"] == "AR"
+    none = await change(api, batch, call_settings={"holidays": None, "max_attempts": 3})
+    assert none["call_settings"] == batch["call_settings"]
+
+
+async def test_retry_rules_are_changed_piece_by_piece_and_null_removes(api: httpx.AsyncClient, batch: Batch) -> None:
+    async def rules(changes: dict[str, Any] | None) -> dict[str, Any]:
+        settings = (await change(api, batch, call_settings={"retry_rules": changes}))["call_settings"]
+        assert settings == batch["call_settings"] | {name: settings[name] for name in settings if name == "retry_rules"}
+        return dict(settings.get("retry_rules", {}))
+
+    voicemail, busy = {"delay_hours": 48.0, "max": 1}, {"delay_hours": 0.5, "max": None}
+    assert await rules({"voicemail": {"delay_hours": 48}, "busy": {"delay_hours": 0.5}}) == {
+        "voicemail": {"delay_hours": 48.0, "max": None},
+        "busy": busy,
+    }
+    assert await rules({"voicemail": {"max": 1}}) == {"voicemail": voicemail, "busy": busy}
+    assert await rules({}) == {"voicemail": voicemail, "busy": busy}
+    assert await rules({"busy": None, "silence": None}) == {"voicemail": voicemail}
+    assert await rules({"voicemail": {"delay_hours": None}}) == {"voicemail": {"delay_hours": None, "max": 1}}
+    assert await rules({"voicemail": {"max": None}}) == {}
+    assert await rules({"busy": {"max": 0}}) == {"busy": {"delay_hours": None, "max": 0}}
+    assert await rules(None) == {}
+
+
 @pytest.mark.parametrize(
     ("changes", "loc", "kind"),
     [
         ({"name": " "}, ["name"], "string_too_short"),
+        (
+            {"call_settings": {"holidays": {"country": "cl"}}},
+            ["call_settings", "holidays", "country"],
+            "holidays_country_unknown",
+        ),
+        (
+            {"call_settings": {"retry_rules": {"busy": {"max": 21}}}},
+            ["call_settings", "retry_rules", "busy", "max"],
+            "less_than_equal",
+        ),
         ({"name": None}, ["name"], "string_type"),
         ({"priority": 9}, ["priority"], "priority_unknown"),
         ({"is_active": "tal vez"}, ["is_active"], "bool_parsing"),

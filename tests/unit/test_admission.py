@@ -10,7 +10,9 @@ import pytest
 from app.domain.accounts import AccountStatus, Features
 from app.domain.admission import Refusal, RefusalKind, refuse
 from app.domain.batches import BatchStatus
+from app.domain.calling_hours import CLOSING_MARGIN
 from app.domain.do_not_call import DoNotCallMatch, DoNotCallScope
+from app.domain.holiday_calendar import HolidayCalendar
 from app.domain.jobs import JobState
 from app.domain.person_caps import CapCounts, CapPeriod, PersonCap
 from app.domain.persons import OtherJob
@@ -149,10 +151,42 @@ def test_outside_hours_says_when_they_open_in_the_contacts_own_time() -> None:
     assert refusal.reason.params == {"opens_at": "2026-06-08 09:00", "timezone": "America/Santiago"}
 
 
-def test_the_last_instant_of_the_window_is_allowed_and_its_end_is_not() -> None:
+def test_the_window_is_over_a_little_before_its_end() -> None:
+    """The request takes its time, and nobody's phone shall begin to ring after hours."""
     closing = datetime(2026, 6, 3, 22, 0, tzinfo=UTC)  # 18:00 in Santiago
-    assert ask(now=closing.replace(hour=21, minute=59, second=59)) is None
-    assert ask(now=closing) is not None
+    assert ask(now=closing - CLOSING_MARGIN - timedelta(microseconds=1)) is None
+    refusal = ask(now=closing - CLOSING_MARGIN)
+    assert refusal is not None
+    assert refusal.until == datetime(2026, 6, 4, 13, 0, tzinfo=UTC)
+
+
+def test_the_hours_are_those_of_the_contacts_own_clock() -> None:
+    """NOW is 11:00 in Santiago, 10:00 in Lima, 08:00 in Tijuana and 17:00 in Madrid."""
+    zones = ("America/Lima", "America/Tijuana", "Europe/Madrid")
+    refusals = {zone: ask(job={"contact": make_contact(timezone=zone)}) for zone in zones}
+    assert refusals["America/Lima"] is None
+    assert refusals["Europe/Madrid"] is None
+    tijuana = refusals["America/Tijuana"]
+    assert tijuana is not None
+    assert tijuana.until == NOW + timedelta(hours=1)
+    assert tijuana.reason.params == {"opens_at": "2026-06-03 09:00", "timezone": "America/Tijuana"}
+
+
+def test_on_a_holiday_the_reason_says_so() -> None:
+    hours = OFFICE.model_copy(update={"holidays": HolidayCalendar(country="CL")})
+    navy_day = datetime(2026, 5, 21, 15, 0, tzinfo=UTC)
+    refusal = ask(now=navy_day, batch={"call_settings": make_settings(hours=hours)})
+    assert refusal is not None
+    assert (refusal.kind, refusal.reason.code) == (RefusalKind.OUTSIDE_HOURS, "on_holiday")
+    assert refusal.reason.params["opens_at"] == "2026-05-22 09:00"
+
+
+def test_without_any_allowed_time_in_sight_it_is_asked_again_a_day_later() -> None:
+    hours = OFFICE.model_copy(update={"holidays": HolidayCalendar(country="CL")})
+    beyond_the_data = datetime(2101, 6, 1, 15, 0, tzinfo=UTC)
+    refusal = ask(now=beyond_the_data, batch={"call_settings": make_settings(hours=hours)})
+    assert refusal is not None
+    assert (refusal.reason.code, refusal.until) == ("no_allowed_time", beyond_the_data + timedelta(days=1))
 
 
 def test_a_lowered_limit_refuses_the_slots_above_it() -> None:

@@ -44,6 +44,7 @@ def test_a_complete_row() -> None:
         "phones": ["+56987654321", "+56223456789"],
         "email": "juan@email.com",
         "dni": "12345678-5",
+        "timezone": None,
         "custom_fields": {"rut": "12345678-5", "monto_deuda": "50000"},
     }
     assert (result.total_rows, result.row_errors, result.row_warnings, result.duplicates) == (1, [], [], [])
@@ -320,3 +321,28 @@ def test_the_texts_are_in_the_catalogue_in_both_languages() -> None:
     for code, texts in TEXTS.items():
         assert CATALOGUE[code] == texts
         assert set(texts) == {"es", "en"}
+
+
+@pytest.mark.parametrize(
+    "header", ["zona_horaria", "Zona Horaria", "timezone", "Time zone", "huso_horario", "fuso_horario"]
+)
+def test_a_column_for_the_contacts_own_time_zone(header: str) -> None:
+    result = imported(
+        ("Nombre", "Teléfono", header),
+        ("Ana", "987654321", "America/Punta_Arenas"),
+        ("Luis", "987654322", "pacific/easter"),
+        ("Eva", "987654323", ""),
+    )
+    assert [contact.timezone for _, contact in result.contacts] == ["America/Punta_Arenas", "Pacific/Easter", None]
+    key = result.mapping.columns[2].key
+    assert result.mapping.targets()[key] == "timezone"
+    assert result.contacts[0].contact.custom_fields[key] == "America/Punta_Arenas", "a script may say it"
+
+
+def test_a_wrong_time_zone_is_an_error_of_its_row_and_column() -> None:
+    result = imported(
+        ("Nombre", "Teléfono", "Zona horaria"), ("Ana", "987654321", "GMT-4"), ("Luis", "987654322", "America/Lima")
+    )
+    assert [row.row_number for row in result.contacts] == [3]
+    assert codes(result.row_errors) == {2: ["time_zone_unknown"]}
+    assert result.row_errors[0].issues[0].loc == ("zona_horaria",)

@@ -16,7 +16,7 @@ from app.domain.explanation import UNSEEN, Explanation, batch_obstacle, explain
 from app.domain.jobs import Job, JobState, WaitingFor
 from app.domain.messages import CATALOGUE, Message
 from app.domain.outcomes import Disposition
-from tests.builders import NOW, OFFICE, make_account, make_batch, make_job, make_settings
+from tests.builders import NOW, OFFICE, make_account, make_batch, make_contact, make_job, make_settings
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 CLOSED_NOW = OFFICE.model_copy(update={"days_of_week": frozenset({1})})
@@ -249,3 +249,12 @@ def test_refusals_come_with_texts() -> None:
     }
     assert set(texts) == set(RefusalKind)
     assert set(texts.values()) <= set(CATALOGUE)
+
+
+def test_a_contact_whose_own_clock_forbids_it_is_told_so_while_the_batch_calls_others() -> None:
+    batch = make_batch(call_settings=make_settings(hours=OFFICE), contact_timezones=["America/Tijuana"])
+    abroad = make_job(contact=make_contact(timezone="America/Tijuana"))  # 08:00 there
+    found = explain(abroad, batch, batch_obstacle(batch, make_account(), CALLING, NOW), NOW)
+    assert (found.why, found.next) == (Message(code="hours_closed"), NOW + HOUR)
+    at_home = explain(make_job(), batch, None, NOW)
+    assert at_home.why == Message(code="waiting_its_turn")

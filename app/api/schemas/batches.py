@@ -126,8 +126,9 @@ class CreateBatch(Request):
     contacts: list[dict[str, Any]] | None = Field(
         default=None,
         description=(
-            "`name`, `phones` (a list, or one text), `email`, `dni`; every other key, and whatever stands in "
-            "`custom_fields`, becomes a variable of the call."
+            "`name`, `phones` (a list, or one text), `email`, `dni`, `timezone` (an IANA name, by whose clocks the "
+            "contact is called); every other key, and whatever stands in `custom_fields`, becomes a variable of the "
+            "call."
         ),
     )
     upload_id: Annotated[str, Field(min_length=1, max_length=200)] | None = None

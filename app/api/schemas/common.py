@@ -34,6 +34,11 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def is_off(value: object) -> bool:
+    """An option that is not used is left out of a response, so that what does not use it reads as it was sent."""
+    return not value
+
+
 class Reply(BaseModel):
     """A response body."""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from app.api.schemas.common import Instant, Number, Reason, Reply, reason_of
+from app.api.schemas.common import Instant, Number, Reason, Reply, is_off, reason_of
 from app.domain.accounts import Account
 from app.domain.calls import CallReport, CallStatus
 from app.domain.jobs import AttemptRecord, Job, JobState
@@ -24,6 +24,9 @@ class JobContact(Reply):
     phones: list[str]
     next_phone_index: int
     email: str | None
+    timezone: str | None = Field(
+        default=None, exclude_if=is_off, description="By whose clocks the contact is called. Absent: the batch's."
+    )
 
 
 class CallCost(Reply):
@@ -139,6 +142,7 @@ def _fields(view: JobView, account: Account | None, language: Language) -> dict[
             phones=contact.phones,
             next_phone_index=job.next_phone_index,
             email=contact.email,
+            timezone=contact.timezone,
         ),
         "payload": contact.custom_fields,
         "attempts": job.attempts,

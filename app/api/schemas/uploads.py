@@ -4,7 +4,7 @@ from itertools import islice
 
 from pydantic import Field
 
-from app.api.schemas.common import Reply
+from app.api.schemas.common import Reply, is_off
 from app.domain.column_mapping import ColumnMapping
 from app.domain.contact_import import ContactImport, RowIssues
 from app.domain.contacts import Contact
@@ -19,6 +19,7 @@ class ContactReply(Reply):
     name: str
     phones: list[str]
     email: str | None
+    timezone: str | None = Field(default=None, exclude_if=is_off, description="Absent: the batch's.")
     custom_fields: dict[str, str]
 
 
@@ -129,6 +130,7 @@ def _contact(contact: Contact) -> ContactReply:
         name=contact.name,
         phones=contact.phones,
         email=contact.email,
+        timezone=contact.timezone,
         custom_fields=contact.custom_fields,
     )
 

@@ -145,6 +145,18 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "«{phone}» no es un teléfono. Escríbalo con + y el código de país.",
         "en": "«{phone}» is not a phone number. Write it with + and the country code.",
     },
+    "holidays_country_unknown": {
+        "es": "No se conocen los feriados de «{value}». Hay de: {supported}.",
+        "en": "The holidays of «{value}» are not known. Known are those of: {supported}.",
+    },
+    "holidays_subdivision_unknown": {
+        "es": "No se conocen los feriados de «{value}» en {country}. Hay de: {supported}.",
+        "en": "The holidays of «{value}» in {country} are not known. Known are those of: {supported}.",
+    },
+    "too_many_time_zones": {
+        "es": "Los contactos tienen más de {limit} zonas horarias distintas. Divida la lista en varios batches.",
+        "en": "The contacts have more than {limit} different time zones. Split the list into several batches.",
+    },
     "time_zone_unknown": {
         "es": "«{value}» no es una zona horaria IANA, como America/Santiago.",
         "en": "«{value}» is not an IANA time zone, such as America/Santiago.",

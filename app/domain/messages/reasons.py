@@ -12,6 +12,14 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Fuera del horario permitido; se llamará desde {opens_at} ({timezone})",
         "en": "Outside the allowed hours; called from {opens_at} ({timezone}) on",
     },
+    "holiday_today": {
+        "es": "Hoy es feriado",
+        "en": "Today is a holiday",
+    },
+    "on_holiday": {
+        "es": "Es feriado; se llamará desde {opens_at} ({timezone})",
+        "en": "It is a holiday; called from {opens_at} ({timezone}) on",
+    },
     "no_balance": {
         "es": "Sin saldo suficiente; continúa al recargar la cuenta",
         "en": "Not enough balance; goes on when the account is topped up",
@@ -80,8 +88,8 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "en": "Its numbers are on the do-not-call list",
     },
     "no_allowed_time": {
-        "es": "El horario permitido no incluye ningún momento futuro",
-        "en": "The allowed hours contain no time to come",
+        "es": "No se conoce ningún momento permitido próximo; revise el horario y los feriados",
+        "en": "No allowed time is known in the near future; check the hours and the holidays",
     },
     "cancelled_by_operator": {
         "es": "Cancelado por un operador",
