@@ -9,6 +9,7 @@ from app.domain.calling_hours import ASK_AGAIN, next_call_at
 from app.domain.jobs import Job, JobState, WaitingFor
 from app.domain.messages import Message
 from app.domain.outcomes import Disposition, Effect, Outcome
+from app.domain.retry_rules import RetryRule
 
 MAX_PROVIDER_TROUBLES = 10
 """After so many uncounted ends in a row, one counts as an attempt, so that no job goes round for ever."""
@@ -72,6 +73,10 @@ def next_step(
         return final(JobState.FAILED, Message(code="no_phone_left"))
     if attempts >= job.max_attempts(settings.max_attempts):
         return final(JobState.FAILED, Message(code="max_attempts_reached", params={"attempts": attempts}))
+    times = _times(job, outcome.disposition)
+    if counted and _is_last(times, settings.retry_rules.get(outcome.disposition)):
+        params = {"times": times, "outcome": outcome.disposition.value}
+        return final(JobState.FAILED, Message(code="retry_rule_reached", params=params))
 
     wanted = now + _delay(outcome, settings, troubles, soon_base)
     due_at = next_call_at(wanted, settings.hours_for(job.contact)) or wanted + ASK_AGAIN
@@ -106,9 +111,19 @@ def _delay(outcome: Outcome, settings: CallSettings, troubles: int, soon_base: t
     if outcome.effect is Effect.RETRY_SOON:
         return backoff(troubles, soon_base)
     if outcome.effect is Effect.RETRY:
-        return timedelta(hours=settings.retry_delay_hours)
+        rule = settings.retry_rules.get(outcome.disposition)
+        return timedelta(hours=(rule and rule.delay_hours) or settings.retry_delay_hours)
     # A retired phone never rang, and a stopped batch decides when: the job itself may go on at once.
     return timedelta(0)
+
+
+def _times(job: Job, disposition: Disposition) -> int:
+    """How many of the job's attempts ended so, with the present one."""
+    return 1 + sum(record.counted and record.disposition is disposition for record in job.history)
+
+
+def _is_last(times: int, rule: RetryRule | None) -> bool:
+    return rule is not None and rule.max is not None and times > rule.max
 
 
 def _finish_reason(outcome: Outcome) -> Message | None:

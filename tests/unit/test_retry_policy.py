@@ -1,6 +1,7 @@
 """What becomes of a job after an attempt: exact examples, and the rules for every history."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.domain.batches import CallSettings
 from app.domain.calling_hours import is_allowed
-from app.domain.jobs import Job, JobState, WaitingFor
+from app.domain.jobs import AttemptRecord, Job, JobState, WaitingFor
 from app.domain.outcomes import UNKNOWN_OUTCOME, Disposition, Effect, Outcome
 from app.domain.retry_policy import MAX_BATCH_STOPS, MAX_PROVIDER_TROUBLES, NextStep, backoff, next_phone, next_step
 from tests.builders import NOW, OFFICE, make_attempt, make_contact, make_job, make_settings, phone
@@ -19,6 +20,7 @@ MINUTE = timedelta(minutes=1)
 ANSWERED = Outcome(disposition=Disposition.ANSWERED, effect=Effect.FINISH, counted=True)
 OPTED_OUT = Outcome(disposition=Disposition.OPTED_OUT, effect=Effect.FINISH, counted=True)
 NO_ANSWER = Outcome(disposition=Disposition.NO_ANSWER, effect=Effect.RETRY, counted=True)
+BUSY = Outcome(disposition=Disposition.BUSY, effect=Effect.RETRY, counted=True)
 TROUBLE = Outcome(disposition=Disposition.PROVIDER_TROUBLE, effect=Effect.RETRY_SOON, counted=False)
 INVALID = Outcome(disposition=Disposition.INVALID_NUMBER, effect=Effect.RETIRE_PHONE, counted=False)
 STOPPED = Outcome(disposition=Disposition.STOPPED_BY_PROVIDER, effect=Effect.STOP_BATCH, counted=False)
@@ -131,6 +133,56 @@ def test_trouble_in_a_row_waits_longer_each_time_up_to_an_hour() -> None:
 def test_any_other_end_forgets_the_troubles_before_it() -> None:
     for outcome in (NO_ANSWER, INVALID, STOPPED, UNKNOWN_OUTCOME):
         assert after(attempted(phones=2, provider_troubles=7), outcome).provider_troubles == 0
+
+
+def ended(*dispositions: Disposition, counted: bool = True) -> list[AttemptRecord]:
+    """The records of attempts that ended so."""
+    return [
+        AttemptRecord(
+            attempt_id=f"attempt-{number}",
+            number=number,
+            phone=phone(1),
+            disposition=disposition,
+            counted=counted,
+            dialed_at=NOW,
+            ended_at=NOW,
+            duration_seconds=0,
+            billed_seconds=0,
+            cost=Decimal(0),
+        )
+        for number, disposition in enumerate(dispositions, 1)
+    ]
+
+
+def test_a_rule_for_an_outcome_has_its_own_delay() -> None:
+    rules = {"no_answer": {"delay_hours": 0.5}, "busy": {"max": 3}}
+    assert after(attempted(), NO_ANSWER, retry_rules=rules).due_at == NOW + HOUR / 2
+    for other in (BUSY, UNKNOWN_OUTCOME):
+        assert after(attempted(), other, retry_rules=rules, retry_delay_hours=7).due_at == NOW + 7 * HOUR
+
+
+@pytest.mark.parametrize("most", [0, 1, 2])
+def test_a_rule_bounds_how_often_an_outcome_is_followed_by_another_attempt(most: int) -> None:
+    rules = {"no_answer": {"max": most}}
+    for times in range(4):
+        job = attempted(number=times + 1, history=ended(*[Disposition.NO_ANSWER] * times))
+        step = after(job, NO_ANSWER, retry_rules=rules, max_attempts=20)
+        assert step.state is (JobState.PENDING if times < most else JobState.FAILED)
+    assert step.reason is not None
+    assert (step.reason.code, step.reason.params) == ("retry_rule_reached", {"times": 4, "outcome": "no_answer"})
+
+
+def test_a_rule_counts_only_its_own_outcome_and_only_what_was_an_attempt() -> None:
+    rules = {"no_answer": {"max": 1}}
+    for history in (ended(Disposition.BUSY, Disposition.VOICEMAIL), ended(Disposition.NO_ANSWER, counted=False)):
+        job = attempted(number=3, history=history)
+        assert after(job, NO_ANSWER, retry_rules=rules, max_attempts=20).state is JobState.PENDING
+
+
+def test_a_rule_does_not_allow_more_than_the_batch() -> None:
+    step = after(attempted(number=3), NO_ANSWER, max_attempts=3, retry_rules={"no_answer": {"max": 20}})
+    assert step.reason is not None
+    assert step.reason.code == "max_attempts_reached"
 
 
 def test_endless_trouble_uses_an_attempt_in_the_end() -> None:

@@ -79,6 +79,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Máximo de intentos ({attempts})",
         "en": "Maximum of attempts ({attempts})",
     },
+    "retry_rule_reached": {
+        "es": "{times} intentos con resultado «{outcome}»: la regla del batch no permite otro",
+        "en": "{times} attempts that ended as «{outcome}»: the batch's rule allows no other",
+    },
     "no_phone_left": {
         "es": "No queda ningún teléfono válido del contacto",
         "en": "No valid phone number of the contact is left",
