@@ -6,12 +6,30 @@ agent's prompt refers to.
 """
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from app.domain.contacts import Contact
 
 SCRIPT_VARIABLE = "script"
+RESERVED_PREFIX = "contact_"
+"""Before the name of a contact's own field that the provider has another use for."""
+_RESERVED = frozenset(
+    {
+        "direction",
+        "user_number",
+        "agent_number",
+        "call_id",
+        "call_type",
+        "first_name",
+        "last_name",
+        "do_not_call",
+    }
+)
+_RESERVED_FAMILIES = ("current_time", "session_")
+"""Retell's own variables (retell.md §2.1): a contact's field of that name would overwrite them, or be overwritten."""
+_DOUBLE_BRACES = re.compile(r"([{}])\1+")
 _PLACEHOLDER = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 
 
@@ -50,7 +68,19 @@ def render_script(script: str, variables: dict[str, str]) -> str:
 
 
 def call_variables(script: str, variables: dict[str, str]) -> dict[str, str]:
-    """What is sent to the provider: the contact's variables and the rendered script."""
-    if not script:
-        return variables
-    return {**variables, SCRIPT_VARIABLE: render_script(script, variables)}
+    """What is sent to the provider: the contact's variables and the rendered script, which may use all of them.
+
+    Those with a name of the provider's own go under `contact_…`. No value has double braces, which the provider would
+    fill in, or speak.
+    """
+    reserved = reserved_names(variables)
+    renamed = {RESERVED_PREFIX + name: variables[name] for name in reserved}
+    sent = renamed | {name: value for name, value in variables.items() if name not in reserved}
+    if script:
+        sent[SCRIPT_VARIABLE] = render_script(script, variables)
+    return {name: _DOUBLE_BRACES.sub(r"\1", value) for name, value in sent.items()}
+
+
+def reserved_names(names: Iterable[str]) -> set[str]:
+    """Those of `names` that the provider has a use of its own for."""
+    return {name for name in names if name.lower() in _RESERVED or name.lower().startswith(_RESERVED_FAMILIES)}

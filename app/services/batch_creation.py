@@ -13,7 +13,7 @@ from app.domain.contacts import ContactRow
 from app.domain.errors import Conflict, FieldError, InvalidInput, NotFound
 from app.domain.phone_numbers import region_of_timezone
 from app.domain.ports import Accounts, Batches, Jobs, Time, Uploads
-from app.domain.variables import contact_variables, missing_variables, placeholders
+from app.domain.variables import RESERVED_PREFIX, contact_variables, missing_variables, placeholders, reserved_names
 from app.services.batch_events import log_event
 from app.services.batch_import import IMPORT_LEASE, import_jobs, in_chunks, is_being_undone
 from app.services.contact_requests import MAX_ERRORS, contacts_from_json
@@ -159,9 +159,20 @@ class BatchCreation:
         opened: dict[str, Any] = {"status": BatchStatus.RUNNING, "started_at": now, "wake_at": now}
         if new.schedule_type is ScheduleType.SCHEDULED and new.scheduled_at is not None and new.scheduled_at > now:
             opened = {"status": BatchStatus.SCHEDULED, "wake_at": new.scheduled_at}
-        done = await import_jobs(self._batches, self._jobs, self._time, batch, self._chunks(new, rows), opened)
+        renamed = set[str]()
+        chunks = _noting_renamed(self._chunks(new, rows), renamed)
+        done = await import_jobs(self._batches, self._jobs, self._time, batch, chunks, opened)
         await log_event(self._batches, self._time, done.batch_id, "batch_created", user, jobs=done.total_jobs)
         await self._log_ignored(done)
+        if renamed:
+            await log_event(
+                self._batches,
+                self._time,
+                done.batch_id,
+                "variables_renamed",
+                names=", ".join(sorted(renamed)),
+                prefix=RESERVED_PREFIX,
+            )
         if done.status is BatchStatus.RUNNING:
             await log_event(self._batches, self._time, done.batch_id, "batch_started")
         return done
@@ -201,3 +212,13 @@ class BatchCreation:
             created_at=now,
             updated_at=now,
         )
+
+
+async def _noting_renamed(
+    chunks: AsyncIterator[list[ContactRow]], renamed: set[str]
+) -> AsyncIterator[list[ContactRow]]:
+    """The same chunks; the contacts' fields that go to the agent under another name end up in `renamed`."""
+    async for chunk in chunks:
+        for row in chunk:
+            renamed |= reserved_names(row.contact.custom_fields)
+        yield chunk

@@ -221,3 +221,16 @@ async def test_a_key_has_bounds(api: httpx.AsyncClient, account: dict[str, Any],
     answer = await api.post("batches", json=BATCH, headers={"Idempotency-Key": key})
     errors = problem(answer, 422, "invalid_input")["errors"]
     assert errors[0]["loc"] == ["header", "Idempotency-Key"]
+
+
+async def test_columns_that_the_agent_gets_under_another_name_are_said_in_the_log(
+    api: httpx.AsyncClient, account: dict[str, Any]
+) -> None:
+    contact = {"name": "Ana", "phones": ["+56912345678"], "direction": "Alameda 1", "do_not_call": "no", "monto": "5"}
+    answer = await api.post("batches", json=batch_body(contacts=[contact], script_content="Calle {{direction}}"))
+    assert answer.status_code == 201, answer.text
+    logs = (await api.get(f"batches/{answer.json()['batch_id']}/logs", headers={"Accept-Language": "en"})).json()[
+        "logs"
+    ]
+    (entry,) = [entry for entry in logs if "contact_" in entry["message"]]
+    assert "direction, do_not_call" in entry["message"]

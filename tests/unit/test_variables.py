@@ -13,6 +13,7 @@ from app.domain.variables import (
     missing_variables,
     placeholders,
     render_script,
+    reserved_names,
 )
 from tests.builders import NOW, make_contact
 
@@ -111,3 +112,46 @@ def test_a_call_without_script_carries_only_its_variables() -> None:
 
 def test_a_column_named_script_does_not_replace_the_batchs_script() -> None:
     assert call_variables("Hola", {"script": "otra cosa"})["script"] == "Hola"
+
+
+RESERVED = ["current_time", "current_time_America/Santiago", "session_id", "direction", "user_number", "agent_number"]
+RESERVED += ["call_id", "call_type", "first_name", "last_name", "do_not_call", "First_Name"]
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_retells_own_variables_are_not_overwritten_by_a_column_of_that_name(name: str) -> None:
+    assert reserved_names([name, "monto"]) == {name}
+    sent = call_variables(f"Hola {{{{{name}}}}}", {name: "Ana"})
+    assert sent == {f"contact_{name}": "Ana", "script": "Hola Ana"}
+
+
+def test_a_column_that_is_named_like_a_renamed_one_keeps_its_name() -> None:
+    assert call_variables("", {"first_name": "Ana", "contact_first_name": "Eva"}) == {"contact_first_name": "Eva"}
+
+
+@pytest.mark.parametrize("name", ["time", "current", "first_names", "nombre", "session", "call"])
+def test_other_names_stay(name: str) -> None:
+    assert call_variables("", {name: "x"}) == {name: "x"}
+
+
+braces = st.text(alphabet="{} ab", max_size=12)
+
+
+@given(script=braces, values=st.dictionaries(st.sampled_from(["a", "b", "ab"]), braces))
+def test_no_double_brace_is_ever_sent_whatever_script_and_values_hold(script: str, values: dict[str, str]) -> None:
+    for value in call_variables(script, values).values():
+        assert "{{" not in value
+        assert "}}" not in value
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("Debe {{monto}}.", "Debe ."),
+        ("Hola {{nombre}}.", "Hola {cuota}."),
+        ("{{}}|{{ }}|{{a{b}}", "{}||{a{b}"),
+        ("{{{nombre}}}", "{cuota}"),
+    ],
+)
+def test_what_cannot_be_filled_in_leaves_nothing_for_retell_to_fill_in(script: str, said: str) -> None:
+    assert call_variables(script, {"nombre": "{{cuota}}"})["script"].replace(" ", "") == said.replace(" ", "")

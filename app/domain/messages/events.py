@@ -36,6 +36,16 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Batch completado",
         "en": "Batch completed",
     },
+    "variables_renamed": {
+        "es": (
+            "El proveedor de voz reserva los nombres {names}: el agente recibe esas columnas con el prefijo {prefix}. "
+            "En el guion se usan igual."
+        ),
+        "en": (
+            "The voice provider reserves the names {names}: the agent gets those columns with the prefix {prefix}. "
+            "Scripts use them as they are."
+        ),
+    },
     "voice_pitch_ignored": {
         "es": "voice_settings.pitch no tiene efecto: el proveedor de voz no permite cambiar el tono",
         "en": "voice_settings.pitch has no effect: the voice provider cannot change it",
