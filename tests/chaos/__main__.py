@@ -6,7 +6,9 @@ import os
 import platform
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,12 +17,14 @@ from typing import Annotated, Any, TypeVar
 import typer
 from pymongo import AsyncMongoClient
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TextColumn
 
 from app.repositories.embedded_mongod import EmbeddedMongod, start_embedded_mongod
 from scripts.dev_stack import ROOT
 from tests.chaos.crash_points import POINTS_IN_ORDER, Ground, Row, run
+from tests.chaos.machine import play
 from tests.chaos.processes import Processes, answers
+from tests.chaos.storm import FULL, SHORT, Plan, Report, Storm
 from tests.workers.conftest import SPEED
 
 T = TypeVar("T")
@@ -69,6 +73,83 @@ def crash_points(
     raise typer.Exit(1 if failed else 0)
 
 
+@cli.command()
+def storm(
+    contacts: Annotated[
+        int, typer.Option(min=100, help="Contacts, over three accounts and six batches.")
+    ] = FULL.contacts,
+    kills: Annotated[int, typer.Option(min=0, help="Workers killed.")] = FULL.kills,
+    seed: Annotated[
+        int, typer.Option(help="Of the troubles' order and times, and of the calls' outcomes.")
+    ] = FULL.seed,
+    short: Annotated[bool, typer.Option("--short", help="The tests' form: a minute and a half.")] = False,
+    home: Home = None,
+) -> None:
+    """Three workers in a storm of kills, freezes, a mongod restart and a Retell that misbehaves (some minutes)."""
+    plan = replace(SHORT if short else replace(FULL, contacts=contacts, kills=kills), seed=seed)
+    report = _in_folder(home, lambda folder: _storm(folder, plan))
+    for finding in report.findings[:50]:
+        console.print(f"[red]{finding}[/red]")
+    raise typer.Exit(1 if report.findings else 0)
+
+
+async def _storm(home: Path, plan: Plan) -> Report:
+    with Progress(*Progress.get_default_columns(), TextColumn("{task.fields[news]}"), console=console) as progress:
+        bar = progress.add_task("storm", total=plan.contacts, news="starting")
+
+        def tell(done: int, total: int, news: str) -> None:
+            progress.update(bar, completed=done, total=total, news=news)
+
+        tempest = Storm(plan, home, tell)
+        report = await tempest.run()
+    typer.echo(_conditions(report.server_version))
+    typer.echo("\n| | |\n|---|---|")
+    for name, value in _facts(report):
+        typer.echo(f"| {name} | {value} |")
+    return report
+
+
+def _facts(report: Report) -> list[tuple[str, object]]:
+    verdict = report.verdict
+
+    def told(counts: Counter[str]) -> str:
+        return ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
+
+    return [
+        ("contacts, and how they ended", f"{verdict.contacts}: {told(report.states)}"),
+        ("calls, seconds", f"{verdict.calls}, {report.seconds:.0f}"),
+        ("what happened", told(report.troubles)),
+        ("jobs taken over from dead or frozen workers", report.rescued),
+        ("webhooks", told(report.webhooks)),
+        ("most calls an attempt", verdict.most_calls_an_attempt),
+        ("contacts in two calls at once", len(verdict.overlapping)),
+        ("calls nobody knows of, or that were never made", len(verdict.unaccounted)),
+        ("contacts beyond their attempts", len(verdict.over_attempts)),
+        ("calls outside hours or while paused", len(report.wrong_moments)),
+        ("most simultaneous calls of each account", ", ".join(f"{p} of {n}" for p, n in report.peaks.values())),
+        ("contacts lost or stuck", len(verdict.lost)),
+        ("slots, reservations left", f"{verdict.slots}, {verdict.reservations}"),
+        ("ledger", "exact" if not verdict.ledger else "**wrong**"),
+    ]
+
+
+@cli.command()
+def machine(
+    histories: Annotated[int, typer.Option(min=1, help="How many histories to invent.")] = 200,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the longest.")] = 60,
+    home: Home = None,
+) -> None:
+    """Invent histories of a small campaign and check the invariants after every step (seconds a history)."""
+    _in_folder(home, lambda folder: _machine(folder, histories, steps))
+    typer.echo(f"{histories} histories of up to {steps} steps: no invariant was violated, and all came to rest.")
+
+
+async def _machine(home: Path, histories: int, steps: int) -> None:
+    async with await start_embedded_mongod(home / "mongod") as mongod:
+        typer.echo(_conditions(await _version_of(mongod)))
+        await asyncio.to_thread(play, mongod.uri, histories=histories, steps=steps, shrink=True)
+
+
 async def _crash_points(home: Path, points: list[str]) -> dict[str, Row | BaseException]:
     processes = Processes(home)
     with Progress(console=console) as progress:
@@ -79,7 +160,7 @@ async def _crash_points(home: Path, points: list[str]) -> dict[str, Row | BaseEx
                 await answers(f"{simulator_url}/simulator/health")
                 ground = Ground(mongod, simulator_url, home)
                 rows = await run(ground, points, lambda _: progress.advance(bar))
-                typer.echo(await _conditions(mongod))
+                typer.echo(_conditions(await _version_of(mongod)))
             finally:
                 await processes.end()
     typer.echo(f"\n| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
@@ -111,13 +192,16 @@ def _in_folder(home: Path | None, work: Callable[[Path], Coroutine[Any, Any, T]]
         return asyncio.run(work(folder))
 
 
-async def _conditions(mongod: EmbeddedMongod) -> str:
-    """When, on what, with which versions: a table without them proves little."""
+async def _version_of(mongod: EmbeddedMongod) -> str:
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongod.uri)
     try:
-        server = (await client.server_info())["version"]
+        return str((await client.server_info())["version"])
     finally:
         await client.close()
+
+
+def _conditions(server: str) -> str:
+    """When, on what, with which versions: a table without them proves little."""
     return (
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {_commit()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, MongoDB {server}, pymongo {version('pymongo')}, httpx {version('httpx')}"

@@ -109,6 +109,14 @@ async def stands_still(part: Part) -> None:
     await _fact(lambda: _state(part) == "T", f"{part.name} stands still", part)
 
 
+def kill(part: Part) -> None:
+    os.kill(part.process.pid, signal.SIGKILL)
+
+
+def freeze(part: Part) -> None:
+    os.kill(part.process.pid, signal.SIGSTOP)
+
+
 def thaw(part: Part) -> None:
     os.kill(part.process.pid, signal.SIGCONT)
 
