@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format lock examples clean
+.PHONY: help demo test check chaos lint format lock examples clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
@@ -15,6 +15,11 @@ demo: $(VENV)/.installed ## A campaign from spreadsheet to results on this machi
 
 test: check ## All checks and all tests, on a real mongod and the Retell simulator (ARGS="-k hours" picks tests)
 	$(BIN)/python -m pytest $(ARGS)
+
+chaos: $(VENV)/.installed ## Prove docs/proofs.md at length: crash points, storm, invented histories (some 15 minutes)
+	$(BIN)/python -m tests.chaos crash-points
+	$(BIN)/python -m tests.chaos storm
+	$(BIN)/python -m tests.chaos machine
 
 check: $(VENV)/.installed ## ruff, mypy --strict and import-linter
 	$(BIN)/ruff check .

@@ -16,10 +16,12 @@ from pathlib import Path
 import httpx
 
 from app.bootstrap import Container, open_container
+from app.domain.access import Role
 from app.domain.accounts import Account
 from app.domain.batches import Batch, BatchStatus
 from app.domain.jobs import JobState
 from app.repositories.embedded_mongod import EmbeddedMongod, start_embedded_mongod
+from app.services.api_keys import NewApiKey
 from scripts.dev_stack import Part, free_port
 from tests.chaos.deaths import DEATHS
 from tests.chaos.processes import (
@@ -32,6 +34,7 @@ from tests.chaos.processes import (
     stands_still,
     thaw,
 )
+from tests.chaos.spans import VERIFY_PATIENCE
 from tests.chaos.verdict import Record, Verdict, judge, read_record
 from tests.conftest import make_settings
 from tests.workers.conftest import SPEED, Campaigns, numbers, until
@@ -176,7 +179,7 @@ async def _scene(ground: Ground, number: str, stack: AsyncExitStack, **own: str)
         campaigns,
         processes,
         simulator_url,
-        environment_for(mongodb_uri, database, simulator_url),
+        environment_for(mongodb_uri, database, simulator_url, **{VERIFY_PATIENCE: "3"}),
         await campaigns.account(limit=1),
         phones,
     )
@@ -206,10 +209,11 @@ async def _worker_dies(ground: Ground, number: str, stack: AsyncExitStack) -> Ro
 async def _api_dies(ground: Ground, number: str, stack: AsyncExitStack) -> Row:
     """The API dies while it imports a batch; the client sends the same request again to another one."""
     scene = await _scene(ground, number, stack)
+    _, key = await scene.container.access.api_keys.create(NewApiKey("client", Role.ADMIN, None, None), user="test")
     victim, url = scene.processes.api("victim", scene.environment, number)
     await answers(f"{url}/health")
     try:
-        reply = await _post_batch(scene, url)
+        reply = await _post_batch(scene, url, key)
     except httpx.TransportError:
         await dies(victim)
     else:
@@ -218,14 +222,14 @@ async def _api_dies(ground: Ground, number: str, stack: AsyncExitStack) -> Row:
     _, url = scene.processes.api("api", scene.environment)
     scene.worker("rescuer")
     await answers(f"{url}/health")
-    batch_id = await _repeated_until_taken(scene, url)
+    batch_id = await _repeated_until_taken(scene, url, key)
     await scene.comes_to_rest(batch_id)
     found = [batch["_id"] async for batch in scene.container.database.collection("batches").find({}, {"_id": True})]
     assert found == [batch_id], "an import that died left something"
     return await scene.row(batch_id, DEATHS[number].where, left)
 
 
-async def _post_batch(scene: Scene, url: str) -> httpx.Response:
+async def _post_batch(scene: Scene, url: str, key: str) -> httpx.Response:
     body = {
         "account_id": scene.account.account_id,
         "name": "Prueba",
@@ -238,15 +242,16 @@ async def _post_batch(scene: Scene, url: str) -> httpx.Response:
             "max_attempts": 3,
         },
     }
+    headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": "the-same"}
     async with httpx.AsyncClient(timeout=20) as http:
-        return await http.post(f"{url}/api/v1/batches", json=body, headers={"Idempotency-Key": "the-same"})
+        return await http.post(f"{url}/api/v1/batches", json=body, headers=headers)
 
 
-async def _repeated_until_taken(scene: Scene, url: str) -> str:
+async def _repeated_until_taken(scene: Scene, url: str, key: str) -> str:
     """The id of the batch, once the half import is undone (until then the answer is 409)."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
-            reply = await _post_batch(scene, url)
+            reply = await _post_batch(scene, url, key)
             if reply.status_code != httpx.codes.CONFLICT:
                 assert reply.is_success, reply.text
                 return str(reply.json()["batch_id"])

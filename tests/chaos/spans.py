@@ -4,6 +4,7 @@ What operators can set comes by environment variables (`FAST` in tests/e2e). The
 product, because nobody has a reason to change them; a proof that waited them out would take an hour.
 """
 
+import os
 from datetime import timedelta
 from functools import partial
 from types import ModuleType
@@ -16,6 +17,9 @@ import app.services.claiming
 import workers.call_worker
 from app.services.call_tuning import CallTuning
 
+VERIFY_PATIENCE = "CHAOS_VERIFY_PATIENCE_SECONDS"
+"""The environment variable for what may not be short wherever a paused batch is to be found as it was."""
+
 
 def shorten() -> None:
     """In this process, from now on."""
@@ -24,7 +28,9 @@ def shorten() -> None:
     _set(app.services.call_following, "UNCERTAIN_POLL_SECONDS", 1)
     for module in (app.services.batch_import, app.services.batch_creation):
         _set(module, "IMPORT_LEASE", timedelta(seconds=3))
-    _set(app.bootstrap, "CallTuning", partial(CallTuning, verify_patience=timedelta(seconds=3)))
+    patience = os.environ.get(VERIFY_PATIENCE)
+    if patience:
+        _set(app.bootstrap, "CallTuning", partial(CallTuning, verify_patience=timedelta(seconds=float(patience))))
 
 
 def _set(module: ModuleType, name: str, value: object) -> None:
