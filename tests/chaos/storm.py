@@ -159,8 +159,10 @@ class Storm:
         await self._container.prepare_database()
         # The API has to know the simulator's address no more than the simulator its: both ports are chosen here.
         environment = environment_for(uri, DATABASE, "")
-        _, _api_url = self._processes.api("api", environment)
-        self.simulator_url = self._processes.simulator(SPEED, "--seed", str(self.plan.seed))
+        _, api_url = self._processes.api("api", environment)
+        self.simulator_url = self._processes.simulator(
+            SPEED, "--seed", str(self.plan.seed), "--webhook-url", f"{api_url}/api/v1/webhooks/retell"
+        )
         self._environment = environment | {"RETELL_BASE_URL": self.simulator_url}
         await answers(f"{self.simulator_url}/simulator/health")
         await self._knobs(TROUBLES)

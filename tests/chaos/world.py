@@ -5,6 +5,7 @@ socket. A worker's verb runs to its next pause; before and after any of its data
 Retell it may die, or find MongoDB away.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ KEY = "key_test"
 LEASE = timedelta(hours=1)
 """By MongoDB's clock, which is the real one: leases end only when the machine says so."""
 OFFICE = CallingHours.model_validate({"start": "09:00", "end": "18:00", "days_of_week": range(7), "timezone": "UTC"})
-PAUSES_A_STEP = 2
+PAUSES_A_STEP = 3
 
 
 class Died(BaseException):
@@ -79,13 +80,20 @@ class SteppedControl(WorkerControl):
 
     pauses = 0
 
-    async def pause(self, seconds: float) -> None:
+    async def pause(self, seconds: float, wake: asyncio.Event | None = None) -> None:
         assert isinstance(self.time, WorldTime)
         self.time.advance(seconds)
         self.renewed_at = self.time.monotonic()
         self.pauses += 1
         if self.pauses >= PAUSES_A_STEP:
             raise _StepIsOver
+
+    async def told(self, *events: asyncio.Event) -> None:
+        """Wait for its turn to ask Retell; turns are handed out by this time, which goes on meanwhile."""
+        assert isinstance(self.time, WorldTime)
+        while not any(event.is_set() for event in (self.stopping, *events)):
+            self.time.advance(0.1)
+            await asyncio.sleep(0)
 
 
 @dataclass
@@ -170,8 +178,8 @@ class World:
             work = await self._stack.enter_async_context(open_call_work(self.container, control))
         return SteppedWorker(work, control)
 
-    def _client(self, base_url: str, api_key: str, **options: Any) -> RetellClient:
-        client = RetellClient(base_url, api_key, **options)
+    def _client(self, *args: Any, **options: Any) -> RetellClient:
+        client = RetellClient(*args, **options)
         client._http._transport = _Line(self)
         client._http._mounts = {}
         return client
@@ -348,6 +356,7 @@ async def new_world(mongodb_uri: str) -> AsyncIterator[Callable[[], Awaitable[Wo
             retell_base_url="http://retell.invalid",
             retell_api_key=KEY,
             call_poll_seconds=5,
+            retell_reads_per_second=1000,
             call_details_grace_seconds=3,  # less than a pause: a step may end before the next one
         )
         whole.enter_context(mock.patch("app.bootstrap.Clock", return_value=time))
