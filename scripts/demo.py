@@ -186,7 +186,7 @@ async def _follow(api: httpx.AsyncClient, stack: Stack, batch: dict[str, Any]) -
             done = status["completed_jobs"] + status["failed_jobs"] + status["cancelled_jobs"]
             detail = (
                 f"{status['in_progress_jobs']} calling, {status['pending_jobs']} waiting, "
-                f"{status['completed_jobs']} reached, ${status['total_cost']:.2f}"
+                f"{status['completed_jobs']} reached, ${status['total_cost']:.2f}, done by {_clock(status)}"
             )
             progress.update(task, completed=done, detail=detail)
             if status["status"] == "completed":
@@ -195,6 +195,11 @@ async def _follow(api: httpx.AsyncClient, stack: Stack, batch: dict[str, Any]) -
                 raise DemoError(f"the batch is {status['status']}: {status.get('blocked_by')}")
             await asyncio.sleep(0.4)
     console.print()
+
+
+def _clock(status: dict[str, Any]) -> str:
+    """The estimated end, as a time of day (UTC)."""
+    return str(status["estimated_end_at"] or "")[11:19] or "unknown"
 
 
 async def _simulator_creates(stack: Stack) -> list[dict[str, Any]]:

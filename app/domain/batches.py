@@ -132,6 +132,20 @@ class Progress(BaseModel):
         return self.completed + self.failed + self.cancelled
 
 
+class Pace(BaseModel):
+    """How a batch's calls have gone so far, for estimates: a crash in the wrong moment leaves a call out."""
+
+    model_config = ConfigDict(frozen=True)
+
+    calls: int = 0
+    seconds: float = 0
+    """From the asking to the end of each call, added up."""
+    ended: int = 0
+    """Calls that were their contact's last for another reason than that its attempts were used up."""
+    calls_of_finished: int = 0
+    """Calls of the contacts that are final."""
+
+
 class Batch(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -163,6 +177,7 @@ class Batch(BaseModel):
     paused_at: datetime | None = None
     paused_by: str | None = None
     block: Block | None = None
+    pace: Pace = Pace()
     retell_agent_id: str | None = None
     retell_from_number: str | None = None
     idempotency_key: str | None = None

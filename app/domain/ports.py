@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from app.domain.accounts import Account
-from app.domain.batches import BATCH_ZONE, Batch, BatchStatus, Block, LogEntry, Shortage
+from app.domain.batches import BATCH_ZONE, Batch, BatchStatus, Block, LogEntry, Pace, Shortage
 from app.domain.call_events import CallEvent, Hint
 from app.domain.calls import CallOrder, CallReport
 from app.domain.contact_import import ContactImport
@@ -154,8 +154,8 @@ class Batches(Protocol):
     async def to_the_back(self, batch_ids: Sequence[str], now: datetime) -> None:
         """Those of them that are due still are, after all others."""
 
-    async def wake(self, batch_id: str, at: datetime) -> None:
-        """There may be work at `at`: sleep no longer than that."""
+    async def wake(self, batch_id: str, at: datetime, call: Pace | None = None) -> None:
+        """There may be work at `at`: sleep no longer than that. `call` is added to the batch's pace."""
 
     async def wake_blocked(self, account_id: str, code: str, at: datetime) -> None:
         """The same for every batch of an account that is blocked by `code`."""

@@ -7,7 +7,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from app.domain.batches import Batch, BatchStatus, Block, LogEntry, Shortage
+from app.domain.batches import Batch, BatchStatus, Block, LogEntry, Pace, Shortage
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import any_of, from_document, optional, plain, readable, set_or_unset, to_document
 
@@ -118,12 +118,12 @@ class MongoBatches(Repository):
         )
 
     @guarded
-    async def wake(self, batch_id: str, at: datetime) -> None:
+    async def wake(self, batch_id: str, at: datetime, call: Pace | None = None) -> None:
         # Only a batch that sleeps with a wake-up time, or may work, has anything to be woken for: a paused or
         # final one gets its `wake_at` from whatever opens it again.
         await self._batches.update_one(
             {"_id": batch_id, "wake_at": {"$exists": True}},
-            {"$min": {"wake_at": at}, "$inc": {"revision": 1}},
+            {"$min": {"wake_at": at}, "$inc": {"revision": 1, **_added(call)}},
         )
 
     @guarded
@@ -173,3 +173,7 @@ class MongoBatches(Repository):
         return optional(
             Batch, await self._batches.find_one_and_update(match, update, return_document=ReturnDocument.AFTER)
         )
+
+
+def _added(call: Pace | None) -> Document:
+    return {} if call is None else {f"pace.{name}": value for name, value in call if value}

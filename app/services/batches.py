@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from app.domain.batches import Batch, BatchStatus, LogEntry, Progress
 from app.domain.errors import Conflict, NotFound
+from app.domain.estimate import Estimate
 from app.domain.explanation import Obstacle
 from app.domain.jobs import FINAL, IN_FLIGHT, JobState
 from app.domain.messages import Message
@@ -132,6 +133,11 @@ class BatchService:
 
     async def view(self, batch_id: str) -> BatchView:
         return (await self.views([await self.get(batch_id)]))[0]
+
+    async def status(self, batch_id: str) -> tuple[BatchView, Estimate | None]:
+        """How far it is, and when it will be done."""
+        view = await self.view(batch_id)
+        return view, await self._explaining.estimate(view.batch, view.progress, view.obstacle)
 
     async def views(self, batches: list[Batch]) -> list[BatchView]:
         """Cheap to poll; see BatchFigures."""

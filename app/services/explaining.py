@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from app.domain.batches import Batch, Progress
+from app.domain.batches import Batch, BatchStatus, Progress
+from app.domain.estimate import Estimate, estimate_end
 from app.domain.explanation import Explanation, Obstacle, batch_obstacle, explain
 from app.domain.jobs import Job
 from app.domain.ports import Accounts, Time
@@ -21,6 +22,18 @@ class Explaining:
             batch.batch_id: batch_obstacle(batch, accounts.get(batch.account_id), progress, now)
             for batch, progress in batches
         }
+
+    async def estimate(self, batch: Batch, progress: Progress, obstacle: Obstacle | None) -> Estimate | None:
+        """When the batch ends; None for one that is over."""
+        if batch.status in {BatchStatus.COMPLETED, BatchStatus.CANCELLED}:
+            return None
+        account = await self._accounts.get(batch.account_id)
+        parallel = 1
+        if account is not None:
+            # What the account's other batches leave: an attempt has a reservation as long as it holds its line.
+            others = max(0, len(account.reservations) - progress.in_progress)
+            parallel = max(1, account.features.max_concurrent_calls - others)
+        return estimate_end(progress, batch.pace, batch.call_settings, obstacle, self._time.now(), parallel=parallel)
 
     async def explain(self, job: Job, batch: Batch) -> Explanation:
         """Without counting the batch's jobs: whether the account has calls in progress says enough here."""

@@ -7,9 +7,12 @@
 A crash anywhere leaves a job in `settling`, and whoever adopts it calls `apply` again.
 """
 
+from datetime import timedelta
+
 import structlog
 
 from app.domain.accounts import Account
+from app.domain.batches import Pace
 from app.domain.calls import CallReport, CallStatus
 from app.domain.jobs import AttemptRecord, Job, JobState, Settlement
 from app.domain.messages import Message
@@ -82,7 +85,8 @@ class Settling:
         )
         finished = await self._queue.finish(job, step, _record(job, step), self._time.now())
         if finished is not None:
-            await self._batches.wake(job.batch_id, step.due_at or self._time.now())
+            now = self._time.now()
+            await self._batches.wake(job.batch_id, step.due_at or now, _pace(finished, now - attempt.intent_at))
             _say(finished, settlement, step)
 
     async def _account(self, job: Job) -> Account:
@@ -145,6 +149,18 @@ def _record(job: Job, step: NextStep) -> AttemptRecord:
         billed_seconds=settlement.charge.seconds,
         cost=settlement.charge.cost,
         provider_cost_cents=report.cost_cents if report else None,
+    )
+
+
+def _pace(finished: Job, took: timedelta) -> Pace:
+    """What the call adds to its batch's pace."""
+    spent = finished.reason is not None and finished.reason.code == "max_attempts_reached"
+    final = finished.state.is_final
+    return Pace(
+        calls=1,
+        seconds=took.total_seconds(),
+        ended=int(final and not spent),
+        calls_of_finished=len(finished.history) if final else 0,
     )
 
 

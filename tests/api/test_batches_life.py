@@ -1,6 +1,6 @@
 """/batches/{id}: read, list, pause, resume, edit, cancel, poll."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app.bootstrap import Container
-from app.domain.batches import BatchStatus, Block
+from app.domain.batches import BatchStatus, Block, Pace
 from app.domain.messages import Message
 from app.domain.transactions import Transaction, TransactionType
 from app.repositories.batches import MongoBatches
@@ -323,7 +323,7 @@ async def test_an_unchanged_status_is_not_sent_again(
     path = f"batches/{batch['batch_id']}/status"
     first = await api.get(path)
     etag = first.headers["etag"]
-    for matching in (etag, f"W/{etag}", f'"x", {etag}', "*"):
+    for matching in (etag, etag.removeprefix("W/"), f'"x", {etag}', "*"):
         unchanged = await api.get(path, headers={"If-None-Match": matching})
         assert (unchanged.status_code, unchanged.content) == (304, b""), matching
         assert unchanged.headers["etag"] == etag
@@ -332,6 +332,42 @@ async def test_an_unchanged_status_is_not_sent_again(
     changed = await api.get(path, headers={"If-None-Match": etag})
     assert changed.status_code == 200
     assert changed.headers["etag"] != etag
+
+
+async def test_the_status_estimates_the_end(api: httpx.AsyncClient, batch: Batch, container: Container) -> None:
+    await change(api, batch, call_settings=ALWAYS | {"max_attempts": 1})
+    await set_jobs(container, batch, pending=10, completed=1)
+    await MongoBatches(container.database).wake(
+        batch["batch_id"], container.clock.now(), Pace(calls=2, seconds=80, ended=2, calls_of_finished=2)
+    )
+    path = f"batches/{batch['batch_id']}/status"
+    asked_at = container.clock.now()
+    body = (await api.get(path)).json()
+    assert body["estimate"] == {"calls_left": 10, "seconds_per_call": 40, "parallel_calls": 5, "reason": None}
+    ends_at = datetime.fromisoformat(body["estimated_end_at"])
+    assert asked_at + timedelta(seconds=79) < ends_at <= container.clock.now() + timedelta(seconds=80)
+
+    await change(api, batch, is_active=False)
+    paused = (await api.get(path, headers={"Accept-Language": "en"})).json()
+    assert paused["estimated_end_at"] is None
+    assert paused["estimate"]["reason"]["code"] == "batch_is_paused_by"
+    await api.post(f"batches/{batch['batch_id']}/cancel")
+    assert (await api.get(path)).json()["estimate"] is None
+
+
+async def test_that_the_estimated_end_passes_is_no_change(
+    api: httpx.AsyncClient, batch: Batch, container: Container
+) -> None:
+    await change(api, batch, call_settings=ALWAYS)
+    path = f"batches/{batch['batch_id']}/status"
+    first = await api.get(path)
+    # Slower calls than assumed: another end, the same facts.
+    await container.database.collection("batches").update_one(
+        {"_id": batch["batch_id"]}, {"$set": {"pace.calls": 1, "pace.seconds": 10_000.0}}
+    )
+    second = await api.get(path)
+    assert first.json()["estimated_end_at"] != second.json()["estimated_end_at"]
+    assert first.headers["etag"] == second.headers["etag"]
 
 
 async def test_logs_come_in_the_language_of_the_reader(api: httpx.AsyncClient, batch: Batch) -> None:

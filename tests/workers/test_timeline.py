@@ -50,6 +50,9 @@ async def test_a_retry_is_told_from_the_creation_to_the_end(campaigns: Campaigns
         (record.number, record.call_id, record.disposition, record.cost) for record in job.history
     ]
     assert [job.contact.phones[event.phone_index or 0] for event in intents] == [r.phone for r in job.history]
+    pace = (await campaigns.stored(batch)).pace
+    assert (pace.calls, pace.ended, pace.calls_of_finished) == (2, 1, 2)
+    assert pace.seconds > 0
 
 
 async def test_a_rescue_that_has_to_verify_is_told(campaigns: Campaigns, simulator: RunningSimulator) -> None:

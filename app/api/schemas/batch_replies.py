@@ -7,6 +7,7 @@ from pydantic import Field
 from app.api.schemas.call_settings import CallSettingsReply, call_settings_reply
 from app.api.schemas.common import Instant, Number, Reason, Reply, reason_of
 from app.domain.batches import Batch, BatchStatus, LogEntry, Progress, ScheduleType, VoiceSettings
+from app.domain.estimate import Estimate
 from app.domain.explanation import Obstacle
 from app.domain.messages import Language, Message
 from app.services.batches import BatchView
@@ -23,7 +24,7 @@ class BlockedBy(Reply):
     )
 
 
-class BatchStatusReply(Reply):
+class BatchState(Reply):
     """What changes while a batch runs."""
 
     id_: str = Field(serialization_alias="_id")
@@ -52,7 +53,23 @@ class BatchStatusReply(Reply):
     updated_at: Instant
 
 
-class BatchReply(BatchStatusReply):
+class EstimateReply(Reply):
+    """What `estimated_end_at` is concluded from."""
+
+    calls_left: int = Field(description="Probably, retries included.")
+    seconds_per_call: float = Field(description="Ringing, talking and writing down; assumed until calls have ended.")
+    parallel_calls: int = Field(description="What the account's limit and its other batches leave.")
+    reason: Reason | None = Field(description="Why the end cannot be known.")
+
+
+class BatchStatusReply(BatchState):
+    """How far a batch is."""
+
+    estimated_end_at: Instant | None = Field(description="If it goes on as it did; null if that cannot be known.")
+    estimate: EstimateReply | None = Field(description="Null for a batch that is over.")
+
+
+class BatchReply(BatchState):
     """The whole batch. Its contacts are its jobs: `GET /jobs?batch_id=`."""
 
     name: str
@@ -92,8 +109,18 @@ class LogsReply(Reply):
     logs: list[LogEntryReply] = Field(description="The newest `limit` entries, in the order in which they happened.")
 
 
-def status_reply(view: BatchView, language: Language) -> BatchStatusReply:
-    return BatchStatusReply(**_status_fields(view, language))
+def status_reply(view: BatchView, estimate: Estimate | None, language: Language) -> BatchStatusReply:
+    return BatchStatusReply(
+        **_status_fields(view, language),
+        estimated_end_at=estimate.ends_at if estimate else None,
+        estimate=estimate
+        and EstimateReply(
+            calls_left=estimate.calls_left,
+            seconds_per_call=estimate.seconds_per_call,
+            parallel_calls=estimate.parallel_calls,
+            reason=reason_of(estimate.reason, language),
+        ),
+    )
 
 
 def batch_reply(view: BatchView, language: Language) -> BatchReply:
