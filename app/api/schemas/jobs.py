@@ -9,7 +9,7 @@ from app.api.schemas.common import Instant, Number, Reason, Reply, is_off, reaso
 from app.domain.accounts import Account
 from app.domain.calls import CallReport, CallStatus
 from app.domain.jobs import AttemptRecord, Job, JobState
-from app.domain.messages import Language
+from app.domain.messages import Language, Message
 from app.domain.money import charge_for
 from app.domain.outcomes import Disposition
 from app.services.jobs import JobView, ShownStatus
@@ -162,7 +162,7 @@ def _fields(view: JobView, account: Account | None, language: Language) -> dict[
         "call_started_at": report.started_at if report else None,
         "call_ended_at": report.ended_at if report else None,
         "call_duration_seconds": report.seconds if report and report.is_over else None,
-        "last_error": reason.message if reason and _is_error(job) else None,
+        "last_error": _last_error(job, last, language),
         "nombre": contact.name,
         "rut": contact.custom_fields.get("rut") or contact.dni,
         "to_number": job.attempt.phone if job.attempt else last.phone if last else None,
@@ -187,9 +187,13 @@ def _call_id(job: Job, last: AttemptRecord | None) -> str | None:
     return last.call_id if last else None
 
 
-def _is_error(job: Job) -> bool:
-    """Whether the job's reason tells of something that went wrong, not of something it merely waits for."""
-    return job.state is JobState.FAILED or (job.state is JobState.PENDING and bool(job.history))
+def _last_error(job: Job, last: AttemptRecord | None, language: Language) -> str | None:
+    """Why a failed job failed, or what its last call came to; never what it merely waits for."""
+    if job.state is JobState.FAILED and job.reason is not None:
+        return job.reason.render(language)
+    if job.state is JobState.PENDING and last is not None:
+        return Message(code=f"after_{last.disposition.value}").render(language)
+    return None
 
 
 def _call_result(job: Job, last: AttemptRecord | None) -> CallResult | None:

@@ -5,8 +5,8 @@ from typing import Literal
 TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
     # Not now
     "hours_closed": {
-        "es": "Fuera del horario permitido",
-        "en": "Outside the allowed hours",
+        "es": "Fuera del horario permitido; continúa cuando abra",
+        "en": "Outside the allowed hours; goes on when they open",
     },
     "outside_hours": {
         "es": "Fuera del horario permitido; se llamará desde {opens_at} ({timezone})",
@@ -29,8 +29,8 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "en": "The batch's budget does not cover another call; goes on when it is raised",
     },
     "account_suspended": {
-        "es": "La cuenta está suspendida",
-        "en": "The account is suspended",
+        "es": "La cuenta está suspendida; continúa cuando se reactive",
+        "en": "The account is suspended; goes on when it is active again",
     },
     "account_unreadable": {
         "es": "Los datos de la cuenta no se pueden leer",
@@ -41,8 +41,8 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "en": "The account's maximum of {limit} simultaneous calls is reached",
     },
     "batch_not_running": {
-        "es": "El batch está en estado «{status}»",
-        "en": "The batch is «{status}»",
+        "es": "El batch dejó de estar en marcha (estado: {status})",
+        "en": "The batch is no longer running (status: {status})",
     },
     "person_in_another_call": {
         "es": "La misma persona está en otra llamada de la cuenta; se espera a que termine",
@@ -76,16 +76,16 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
     },
     # Not any more
     "max_attempts_reached": {
-        "es": "Máximo de intentos ({attempts})",
-        "en": "Maximum of attempts ({attempts})",
+        "es": "Máximo de intentos ({attempts}): no se pudo hablar con el contacto",
+        "en": "Maximum of attempts ({attempts}): the contact could not be reached",
     },
     "retry_rule_reached": {
         "es": "{times} intentos con resultado «{outcome}»: la regla del batch no permite otro",
         "en": "{times} attempts that ended as «{outcome}»: the batch's rule allows no other",
     },
     "no_phone_left": {
-        "es": "No queda ningún teléfono válido del contacto",
-        "en": "No valid phone number of the contact is left",
+        "es": "No queda ningún teléfono válido del contacto: los que tenía no existen o no se pueden llamar",
+        "en": "No valid phone number of the contact is left: those it had do not exist or cannot be called",
     },
     "on_do_not_call_list": {
         "es": "Sus teléfonos están en la lista de no llamar",
@@ -150,20 +150,20 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "en": "The call was declined",
     },
     "after_failed": {
-        "es": "La llamada falló",
-        "en": "The call failed",
+        "es": "La llamada no se pudo conectar",
+        "en": "The call could not be connected",
     },
     "after_invalid_number": {
         "es": "El número no existe",
         "en": "The number does not exist",
     },
     "after_provider_trouble": {
-        "es": "El proveedor de llamadas tuvo un problema",
-        "en": "The call provider had a problem",
+        "es": "La llamada se cortó por un problema del proveedor de llamadas",
+        "en": "The call broke off because of a problem of the call provider",
     },
     "after_stopped_by_provider": {
-        "es": "El proveedor de llamadas se negó a llamar",
-        "en": "The call provider refused to call",
+        "es": "El proveedor de llamadas se negó a llamar, por lo que el batch quedó en pausa",
+        "en": "The call provider refused to call, so the batch was paused",
     },
     "after_unknown": {
         "es": "No se supo cómo terminó la llamada",
