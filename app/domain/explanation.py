@@ -11,14 +11,13 @@ from pydantic import BaseModel, ConfigDict
 from app.domain.accounts import Account, AccountStatus
 from app.domain.batches import Batch, BatchStatus, Block, Progress
 from app.domain.calling_hours import may_call, next_call_at, why_closed
+from app.domain.funding import shortage_of
 from app.domain.jobs import Job, JobState, WaitingFor
 from app.domain.messages import Message
 from app.domain.timeline import SYSTEM
 
 UNSEEN = timedelta(minutes=1)
 """Workers look at what is due every second or so; what was not looked at for this long has no worker to spare."""
-_SETTLED_IN = timedelta(seconds=5)
-"""A batch whose `wake_at` has come is looked at within this, so its block may still stand that long."""
 _RECHECKED = frozenset({"no_balance", "account_suspended", "account_unreadable", "budget_exhausted"})
 """Blocks whose `until` only says when it is looked at again: what ends them is somebody who does something."""
 
@@ -66,6 +65,7 @@ def batch_obstacle(
         _by_account(batch, account)
         or _by_block(batch, now)
         or _by_hours(batch, now)
+        or _by_money(batch, account, now)
         or (_of(hold) if hold is not None else None)
         or (None if progress.in_progress else _idle(batch, account, now))
     )
@@ -136,15 +136,24 @@ def _by_account(batch: Batch, account: Account | None) -> Obstacle | None:
 
 
 def _by_block(batch: Batch, now: datetime) -> Obstacle | None:
-    """What a worker wrote down, until the batch is looked at again."""
+    """What a worker wrote down when it put the batch to sleep; once it is woken, that is to be found out again."""
     block = batch.block
-    if block is None or block.until <= now or _awake_since(batch, now) > _SETTLED_IN:
+    if block is None or block.until <= now or (batch.wake_at is not None and batch.wake_at <= now):
         return None
     return _of(block)
 
 
 def _of(block: Block) -> Obstacle:
     return Obstacle(reason=block.reason, since=block.since, until=block.until)
+
+
+def _by_money(batch: Batch, account: Account | None, now: datetime) -> Obstacle | None:
+    """While it sleeps nothing is due, so nothing waits for money that calls in progress may give back."""
+    asleep = batch.wake_at is not None and batch.wake_at > now
+    shortage = None if asleep or account is None else shortage_of(batch, account)
+    if shortage is None:
+        return None
+    return Obstacle(reason=Message(code=shortage.code), since=_known_since(batch, shortage.code))
 
 
 def _by_hours(batch: Batch, now: datetime) -> Obstacle | None:

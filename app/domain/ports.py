@@ -154,6 +154,9 @@ class Batches(Protocol):
     async def to_the_back(self, batch_ids: Sequence[str], now: datetime) -> None:
         """Those of them that are due still are, after all others."""
 
+    async def unblock(self, batch: Batch) -> bool:
+        """Nothing blocks it any more; False if somebody said so before."""
+
     async def wake(self, batch_id: str, at: datetime, call: Pace | None = None) -> None:
         """There may be work at `at`: sleep no longer than that. `call` is added to the batch's pace."""
 

@@ -118,6 +118,12 @@ class MongoBatches(Repository):
         )
 
     @guarded
+    async def unblock(self, batch: Batch) -> bool:
+        # Only the block that was seen, and only of a batch that is awake: another may have been written since.
+        match = {"_id": batch.batch_id, "revision": batch.revision, "block": {"$exists": True}}
+        return (await self._batches.update_one(match, {"$unset": {"block": ""}})).modified_count == 1
+
+    @guarded
     async def wake(self, batch_id: str, at: datetime, call: Pace | None = None) -> None:
         # Only a batch that sleeps with a wake-up time, or may work, has anything to be woken for: a paused or
         # final one gets its `wake_at` from whatever opens it again.
@@ -141,8 +147,8 @@ class MongoBatches(Repository):
                 "wake_at": {"$exists": True},
                 "status": {"$in": [BatchStatus.RUNNING.value, BatchStatus.CANCELLED.value]},
             },
-            # What blocked them may be over; the next look says so if it is not.
-            {"$min": {"wake_at": at}, "$inc": {"revision": 1}, "$unset": {"block": ""}},
+            # What blocked them may be over; the next look says so.
+            {"$min": {"wake_at": at}, "$inc": {"revision": 1}},
         )
 
     @guarded

@@ -18,7 +18,7 @@ from app.domain.jobs import FINAL, Job
 from app.domain.messages import Message
 from app.domain.ports import Accounts, Batches, JobQueue, Jobs, Time
 from app.domain.timeline import SYSTEM
-from app.services.batch_events import blocked, log_event
+from app.services.batch_events import blocked, calls_again, log_event, rest
 from app.services.batch_import import is_being_undone, undo_import
 from app.services.fair_turns import FairTurns
 from app.services.funding import Funding
@@ -164,6 +164,8 @@ class Claiming:
             claimed += jobs
             if len(jobs) < len(slots):
                 await self._rest(batch, now)
+            elif jobs:
+                await calls_again(self._batches, self._time, batch)
         return claimed
 
     async def _rest(self, batch: Batch, now: datetime, block: Block | None = None) -> None:
@@ -182,7 +184,7 @@ class Claiming:
         recheck = now + timedelta(seconds=RECHECK_SECONDS)
         until = block.until if block else earliest or recheck
         if until > now:
-            await self._batches.sleep(batch, min(until, recheck) if in_flight else until, block)
+            await rest(self._batches, self._time, batch, min(until, recheck) if in_flight else until, block)
 
     async def _next_work(self, batch: Batch, now: datetime) -> tuple[datetime | None, Block | None]:
         """When the first pending job may be called, None if none is pending; and the block, if some are due but all of

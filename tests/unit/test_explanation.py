@@ -29,8 +29,12 @@ def block(code: str, **changes: Any) -> Block:
     return Block.model_validate(values)
 
 
+def rich_account(**changes: Any) -> Account:
+    return make_account(**{"funds": {"free": Decimal(100)}, **changes})
+
+
 def full_account(limit: int = 2) -> Account:
-    return make_account(
+    return rich_account(
         features=Features(max_concurrent_calls=limit),
         reservations={f"attempt-{number}": Decimal(1) for number in range(limit)},
     )
@@ -40,7 +44,7 @@ def obstacle(
     batch: Batch, account: Account | None = None, progress: Progress = WAITING, hold: Block | None = None
 ) -> tuple[str, Any, Any] | None:
     """Code, since, until."""
-    found = batch_obstacle(batch, account or make_account(), progress, NOW, hold=hold)
+    found = batch_obstacle(batch, account or rich_account(), progress, NOW, hold=hold)
     return None if found is None else (found.reason.code, found.since, found.until)
 
 
@@ -73,9 +77,8 @@ def obstacle(
         ({"status": BatchStatus.CANCELLED}, None),
         ({"wake_at": NOW + HOUR, "block": block("no_balance")}, ("no_balance", NOW - HOUR, NOW + HOUR)),
         # A worker is about to look, or has looked and found that it is over.
-        ({"wake_at": NOW - SECOND, "block": block("no_balance")}, ("no_balance", NOW - HOUR, NOW + HOUR)),
-        ({"wake_at": NOW - MINUTE, "block": block("no_balance")}, None),
-        ({"wake_at": NOW, "block": block("no_balance", until=NOW)}, None),
+        ({"wake_at": NOW, "block": block("no_balance")}, None),
+        ({"wake_at": NOW + HOUR, "block": block("no_balance", until=NOW)}, ("waiting_for_due", None, NOW + HOUR)),
         ({"wake_at": NOW + HOUR}, ("waiting_for_due", None, NOW + HOUR)),
         ({"wake_at": NOW}, None),
         ({"wake_at": NOW - UNSEEN}, None),
@@ -95,7 +98,7 @@ def test_closed_hours_are_told_before_any_worker_has_looked() -> None:
 
 
 def test_a_suspended_account_is_told_before_what_a_worker_wrote() -> None:
-    suspended = make_account(status=AccountStatus.SUSPENDED)
+    suspended = rich_account(status=AccountStatus.SUSPENDED)
     assert obstacle(make_batch(wake_at=NOW + HOUR, block=block("hours_closed")), suspended) == (
         "account_suspended",
         None,
@@ -110,6 +113,13 @@ def test_an_account_at_its_limit_is_what_an_awake_batch_waits_for() -> None:
     long_awake = make_batch(wake_at=NOW - HOUR)
     assert obstacle(long_awake, full_account()) == ("at_limit", None, None)
     assert obstacle(long_awake, full_account(), CALLING) is None
+
+
+def test_an_empty_account_is_told_before_any_worker_has_looked() -> None:
+    empty = make_account(funds={"free": Decimal("0.99")})
+    assert obstacle(make_batch(), empty) == ("no_balance", None, None)
+    assert obstacle(make_batch(block=block("no_balance")), empty) == ("no_balance", NOW - HOUR, None)
+    assert obstacle(make_batch(), make_account(funds={"free": Decimal(1)})) is None
 
 
 def test_a_pause_of_all_workers_holds_every_running_batch() -> None:
@@ -129,7 +139,7 @@ def test_who_has_nobody_left_to_call_is_kept_by_nothing(progress: Progress) -> N
 
 
 def told(job: Job, batch: Batch, account: Account | None = None) -> Explanation:
-    return explain(job, batch, batch_obstacle(batch, account or make_account(), WAITING, NOW), NOW)
+    return explain(job, batch, batch_obstacle(batch, account or rich_account(), WAITING, NOW), NOW)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +264,7 @@ def test_refusals_come_with_texts() -> None:
 def test_a_contact_whose_own_clock_forbids_it_is_told_so_while_the_batch_calls_others() -> None:
     batch = make_batch(call_settings=make_settings(hours=OFFICE), contact_timezones=["America/Tijuana"])
     abroad = make_job(contact=make_contact(timezone="America/Tijuana"))  # 08:00 there
-    found = explain(abroad, batch, batch_obstacle(batch, make_account(), CALLING, NOW), NOW)
+    found = explain(abroad, batch, batch_obstacle(batch, rich_account(), CALLING, NOW), NOW)
     assert (found.why, found.next) == (Message(code="hours_closed"), NOW + HOUR)
     at_home = explain(make_job(), batch, None, NOW)
     assert at_home.why == Message(code="waiting_its_turn")

@@ -20,6 +20,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Batch pausado",
         "en": "Batch paused",
     },
+    "batch_unblocked": {
+        "es": "Lo que impedía llamar terminó; continúan las llamadas",
+        "en": "What kept it from calling is over; calls go on",
+    },
     "batch_resumed": {
         "es": "Batch reanudado",
         "en": "Batch resumed",
