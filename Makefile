@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check chaos lint format lock examples clean
+.PHONY: help demo test check chaos bench lint format lock examples clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
@@ -20,6 +20,9 @@ chaos: $(VENV)/.installed ## Prove docs/proofs.md at length: crash points, storm
 	$(BIN)/python -m tests.chaos crash-points
 	$(BIN)/python -m tests.chaos storm
 	$(BIN)/python -m tests.chaos machine
+
+bench: $(VENV)/.installed ## What things cost on this machine, in some 15 minutes (ARGS="--sizes 1k,10k" is quicker)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 check: $(VENV)/.installed ## ruff, mypy --strict and import-linter
 	$(BIN)/ruff check .

@@ -1,0 +1,51 @@
+"""The benchmarks run, and count what they say they count. No test asserts a time."""
+
+import pytest
+import typer
+
+from app.bootstrap import Container
+from app.domain.batches import Batch
+from app.domain.jobs import Job, JobState
+from app.repositories.documents import from_document
+from app.repositories.embedded_mongod import EmbeddedMongod
+from benchmarks.backlog import BESIDE, Backlog, Mix, filled
+from benchmarks.claim import parse_sizes, report
+from benchmarks.site import Site
+
+
+@pytest.mark.parametrize("mix", Mix)
+async def test_a_backlog_is_what_the_application_would_have_stored(container: Container, mix: Mix) -> None:
+    backlog = Backlog(size=1500, mix=mix, batches=3)
+    filler = await filled(container, backlog)
+    jobs = [document async for document in container.database.collection("jobs").find()]
+    now = container.clock.now()
+
+    assert len(jobs) == backlog.total
+    assert all(filler.original(document["_id"]) == document for document in jobs)
+    read = [from_document(Job, document) for document in jobs]
+    due = sum(job.state is JobState.PENDING and job.due_at <= now for job in read)
+    assert due == (1500 if mix is Mix.DUE else BESIDE)
+    batches = [from_document(Batch, one) async for one in container.database.collection("batches").find()]
+    assert {batch.batch_id for batch in batches} == {job.batch_id for job in read}
+
+
+async def test_the_table_of_the_claim(mongod: EmbeddedMongod) -> None:
+    table = await report(Site(mongod.uri, mongod.pid), [60, 300], [Mix.FUTURE], [1])
+
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("|")]
+    assert [row[:2] for row in rows[2:]] == [["60 future", "1"], ["300 future", "1"]]
+    keys = rows[0].index("Keys/job")
+    for row in rows[2:]:
+        # Found, leased, read back; the batch, its account and the slots, shared by 50 jobs.
+        assert 3 <= float(row[keys]) < 3.5
+
+
+@pytest.mark.parametrize(("text", "sizes"), [("1k,100k,1M", [1_000, 100_000, 1_000_000]), ("50", [50])])
+def test_sizes(text: str, sizes: list[int]) -> None:
+    assert parse_sizes(text) == sizes
+
+
+@pytest.mark.parametrize("text", ["", "1x", "1k,", "10"])
+def test_sizes_that_cannot_be(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        parse_sizes(text)
