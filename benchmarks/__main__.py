@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import claim
+from benchmarks import calls, claim
 from benchmarks.backlog import Mix
+from benchmarks.site import Site, alone
 
 
 def main(
@@ -14,7 +15,12 @@ def main(
 ) -> None:
     """Print what things cost on this machine. Give it to nobody else meanwhile."""
     wanted = claim.parse_sizes(sizes)
-    asyncio.run(claim.alone(lambda site: claim.report(site, wanted, list(Mix), claim.BATCHES)))
+
+    async def both(site: Site) -> str:
+        of_claims = await claim.report(site, wanted, list(Mix), claim.BATCHES)
+        return f"{of_claims}\n\n{await calls.report(site, calls.AT_ONCE)}"
+
+    asyncio.run(alone(both))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from app.domain.calling_hours import CallingHours
 from app.domain.money import Plan
 from app.services.accounts import NewAccount
 from app.services.batch_creation import NewBatch
+from benchmarks.site import say
 
 Document = dict[str, Any]
 
@@ -96,13 +97,28 @@ class Filler:
         for start in range(0, self._backlog.total, CHUNK):
             numbers = range(start, min(start + CHUNK, self._backlog.total))
             await jobs.insert_many([self.job(number) for number in numbers], ordered=False)
+            if (start // CHUNK) % 50 == 49:
+                say(f"  {numbers.stop:,} jobs")
 
 
 async def filled(container: Container, backlog: Backlog) -> Filler:
     """Fill an empty database with `backlog`; its documents are those of a batch that was created as by the API."""
+    await customer(container, ACCOUNT)
+    created = await campaign(container, ACCOUNT, contacts(TEMPLATES))
+    collections = container.database
+    batch = await collections.collection("batches").find_one({"_id": created.batch_id})
+    assert batch is not None  # noqa: S101 - it was created a line above
+    jobs = [job async for job in collections.collection("jobs").find({"batch_id": created.batch_id})]
+    filler = Filler(backlog, batch, jobs)
+    await filler.fill(container)
+    return filler
+
+
+async def customer(container: Container, account_id: str) -> None:
+    """An account with money enough and as many simultaneous calls as one may have."""
     await container.accounts.create(
         NewAccount(
-            account_id=ACCOUNT,
+            account_id=account_id,
             account_name="Empresa XYZ",
             contact_name="María",
             contact_email="maria@example.com",
@@ -118,25 +134,17 @@ async def filled(container: Container, backlog: Backlog) -> Filler:
             retell_from_number=None,
         )
     )
-    created = await campaign(container, contacts(TEMPLATES))
-    collections = container.database
-    batch = await collections.collection("batches").find_one({"_id": created.batch_id})
-    assert batch is not None  # noqa: S101 - it was created a line above
-    jobs = [job async for job in collections.collection("jobs").find({"batch_id": created.batch_id})]
-    filler = Filler(backlog, batch, jobs)
-    await filler.fill(container)
-    return filler
 
 
-async def campaign(container: Container, people: list[dict[str, Any]]) -> Batch:
+async def campaign(container: Container, account_id: str, people: list[dict[str, Any]]) -> Batch:
     """A running batch of the account, open at every hour."""
     new = NewBatch(
-        account_id=ACCOUNT,
+        account_id=account_id,
         name="Cobranza noviembre",
         description=None,
         script_content="Hola {{nombre}}, le llamo de {{empresa}} por su deuda de {{monto_deuda}}.",
         voice_settings=VoiceSettings(),
-        call_settings=CallSettings(hours=ALWAYS),
+        call_settings=CallSettings(hours=ALWAYS, max_attempts=1),
         schedule_type=ScheduleType.IMMEDIATE,
         scheduled_at=None,
         priority=Priority.NORMAL,
@@ -151,16 +159,16 @@ async def campaign(container: Container, people: list[dict[str, Any]]) -> Batch:
     return await container.batch_creation.create(new, user="bench")
 
 
-def contacts(count: int) -> list[dict[str, Any]]:
-    """People as a sheet brings them: two phones, an e-mail address, a few columns of their own."""
+def contacts(count: int, first: int = 0) -> list[dict[str, Any]]:
+    """People as a sheet brings them, all different: two phones, an e-mail address, a few columns of their own."""
     return [
         {
             "name": f"Contacto {number}",
             "phones": [f"+5698{number:07d}", f"+5697{number:07d}"],
             "email": f"contacto{number}@example.com",
-            "rut": "12345678-9",
+            "rut": f"{12_000_000 + number}-9",
             "monto_deuda": str(50_000 + number),
             "fecha_vencimiento": "2026-11-30",
         }
-        for number in range(count)
+        for number in range(first, first + count)
     ]

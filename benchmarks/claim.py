@@ -3,7 +3,7 @@
 import asyncio
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -14,7 +14,7 @@ import typer
 from app.bootstrap import Container, open_call_work
 from app.services.call_work import CallWork
 from benchmarks.backlog import LIMIT, Backlog, Filler, Mix, filled
-from benchmarks.site import Site, circumstances, control, cpu_seconds, load, own_mongod, say, server_status
+from benchmarks.site import Site, alone, circumstances, control, cpu_seconds, load, say, server_status
 
 BATCHES = (1, 200)
 ROUNDS = 4
@@ -184,12 +184,6 @@ def parse_sizes(text: str) -> list[int]:
     if min(sizes) < LIMIT:
         raise typer.BadParameter(f"a size is at least {LIMIT}")
     return sizes
-
-
-async def alone(measure: Callable[[Site], Awaitable[str]]) -> None:
-    """Print what `measure` finds on a mongod of its own."""
-    async with own_mongod() as site:
-        print(await measure(site))
 
 
 def main(

@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -97,3 +97,9 @@ def _processor() -> str:
 def say(text: str) -> None:
     """Progress, apart from the results."""
     print(text, file=sys.stderr, flush=True)
+
+
+async def alone(measure: Callable[[Site], Awaitable[str]]) -> None:
+    """Print what `measure` finds on a mongod of its own."""
+    async with own_mongod() as site:
+        print(await measure(site))

@@ -1,0 +1,135 @@
+"""What a call costs a worker process and mongod: `python -m benchmarks.calls --at-once 400`."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import typer
+
+from app.bootstrap import Container
+from app.config import inherited_environment
+from benchmarks.backlog import LIMIT, campaign, contacts, customer
+from benchmarks.site import HOME, Site, alone, circumstances, cpu_seconds, load, say
+from scripts.dev_stack import SIMULATOR_KEY, Part, free_port, start
+
+AT_ONCE = 400
+TURNS = 3
+"""Calls are made in so many turns of all that may be made at once."""
+SPEED = 6
+"""Simulated seconds a second; the worker's polling is sped up by as much, so that a call is looked up as often."""
+CALL_POLL_SECONDS = 5
+DATABASE = "bench_calls"
+
+LEGEND = f"""
+One worker process against the Retell simulator, at {SPEED} times real time with polling as much faster, so that a call
+is looked up as often as in reality: calls that are answered, from claim to settlement. CPU is that of the process,
+divided by the calls."""
+
+
+async def report(site: Site, at_once: int) -> str:
+    calls = at_once * TURNS
+    async with site.container(DATABASE) as container:
+        about = await circumstances(container)
+        async with _worker(site, at_once) as worker:
+            await _until_started(container, worker)
+            at = container.clock.monotonic()
+            before = cpu_seconds(worker.process.pid), cpu_seconds(site.mongod_pid)
+            await _create(container, calls)
+            created = cpu_seconds(site.mongod_pid)
+            most = await _until_done(container, worker, calls)
+            seconds = container.clock.monotonic() - at
+            after = cpu_seconds(worker.process.pid), cpu_seconds(site.mongod_pid)
+        await container.database.drop()
+    worker_ms, mongod_ms = 1000 * (after[0] - before[0]) / calls, 1000 * (after[1] - created) / calls
+    lines = [
+        "| Calls | At once, at most | Seconds | Worker CPU ms/call | mongod CPU ms/call |",
+        "| ---: | ---: | ---: | ---: | ---: |",
+        f"| {calls:,} | {most} | {seconds:.0f} | {worker_ms:.1f} | {mongod_ms:.1f} |",
+    ]
+    return "\n".join(["## A call", LEGEND, "", f"{about} At the end the load was {load()}.", "", *lines])
+
+
+@asynccontextmanager
+async def _worker(site: Site, at_once: int) -> AsyncIterator[Part]:
+    """A worker process and the simulator that it calls through."""
+    port = free_port(0)
+    script = HOME / "simulator.json"
+    script.write_text(json.dumps({"knobs": {"concurrency_limit": 0}}))
+    environment = inherited_environment() | {
+        "MONGODB_URI": site.uri,
+        "MONGODB_DATABASE": DATABASE,
+        "RETELL_BASE_URL": f"http://127.0.0.1:{port}",
+        "RETELL_API_KEY": SIMULATOR_KEY,
+        "RETELL_FROM_NUMBER": "+56226000000",
+        "CALL_POLL_SECONDS": str(CALL_POLL_SECONDS / SPEED),
+        "LOG_FORMAT": "json",
+    }
+    options = ["--port", str(port), "--speed", str(SPEED), "--api-key", SIMULATOR_KEY, "--seed", "1"]
+    simulator = start(
+        "simulator",
+        [sys.executable, "-m", "scripts.retell_simulator", *options, "--script", str(script)],
+        environment,
+        HOME,
+    )
+    worker = start(
+        "worker",
+        [sys.executable, "-m", "workers.call_worker", "--concurrency", str(at_once)],
+        environment,
+        HOME,
+    )
+    try:
+        yield worker
+    finally:
+        for part in (worker, simulator):
+            part.process.terminate()
+            await asyncio.to_thread(part.process.wait)
+
+
+async def _create(container: Container, calls: int) -> None:
+    """As many accounts as it takes to make that many calls at once, a batch each."""
+    accounts = -(-calls // (TURNS * LIMIT))
+    for number in range(accounts):
+        account_id = f"acc-bench-{number}"
+        await customer(container, account_id)
+        share = calls // accounts
+        await campaign(container, account_id, contacts(share, first=number * share))
+
+
+async def _until_started(container: Container, worker: Part) -> None:
+    while "worker_started" not in worker.log.read_text("utf-8"):
+        _check(worker)
+        await asyncio.sleep(0.2)
+    await container.synchronise_clock()
+
+
+async def _until_done(container: Container, worker: Part, calls: int) -> int:
+    """Wait until every job is final; the most that were seen in calls at once."""
+    jobs = container.database.collection("jobs")
+    most = 0
+    while True:
+        _check(worker)
+        done = await jobs.count_documents({"finished_at": {"$exists": True}})
+        most = max(most, await jobs.count_documents({"state": "in_call"}))
+        say(f"  {done:,} of {calls:,} calls are over")
+        if done >= calls:
+            return most
+        await asyncio.sleep(2)
+
+
+def _check(worker: Part) -> None:
+    if not worker.alive:
+        raise RuntimeError(f"the worker ended; its log said: {worker.log.read_text('utf-8')[-2000:]}")
+
+
+def main(
+    at_once: Annotated[int, typer.Option(min=LIMIT, max=2000, help="Calls that the worker handles at once.")] = AT_ONCE,
+) -> None:
+    """One worker process makes three times so many calls through the Retell simulator."""
+    asyncio.run(alone(lambda site: report(site, at_once)))
+
+
+if __name__ == "__main__":
+    typer.run(main)
