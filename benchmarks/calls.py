@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from app.bootstrap import Container
-from app.config import inherited_environment
+from app.config import Settings, inherited_environment
 from benchmarks.backlog import LIMIT, campaign, contacts, customer
 from benchmarks.site import HOME, Site, alone, circumstances, cpu_seconds, load, say
 from scripts.dev_stack import SIMULATOR_KEY, Part, free_port, start
@@ -20,7 +20,7 @@ TURNS = 3
 """Calls are made in so many turns of all that may be made at once."""
 SPEED = 6
 """Simulated seconds a second; the worker's polling is sped up by as much, so that a call is looked up as often."""
-CALL_POLL_SECONDS = 5
+PACE = ("call_poll_seconds", "call_poll_max_seconds")
 DATABASE = "bench_calls"
 
 LEGEND = f"""
@@ -64,7 +64,7 @@ async def _worker(site: Site, at_once: int) -> AsyncIterator[Part]:
         "RETELL_BASE_URL": f"http://127.0.0.1:{port}",
         "RETELL_API_KEY": SIMULATOR_KEY,
         "RETELL_FROM_NUMBER": "+56226000000",
-        "CALL_POLL_SECONDS": str(CALL_POLL_SECONDS / SPEED),
+        **{name.upper(): str(Settings.model_fields[name].default / SPEED) for name in PACE},
         "LOG_FORMAT": "json",
     }
     options = ["--port", str(port), "--speed", str(SPEED), "--api-key", SIMULATOR_KEY, "--seed", "1"]

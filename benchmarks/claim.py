@@ -188,10 +188,13 @@ def parse_sizes(text: str) -> list[int]:
 
 def main(
     sizes: Annotated[str, typer.Option(help="Backlogs, such as 1k,10k for a quick look.")] = "1k,100k,1M",
+    batches: Annotated[
+        list[int] | None, typer.Option(min=1, help="How many batches share one. Default: 1, then 200.")
+    ] = None,
 ) -> None:
-    """Claim beside backlogs of each size, due, in the future and finished, in 1 batch and in 200."""
+    """Claim beside backlogs of each size: due, in the future and finished."""
     wanted = parse_sizes(sizes)
-    asyncio.run(alone(lambda site: report(site, wanted, list(Mix), BATCHES)))
+    asyncio.run(alone(lambda site: report(site, wanted, list(Mix), batches or BATCHES)))
 
 
 if __name__ == "__main__":
