@@ -53,7 +53,7 @@ class JobState(StrEnum):
 FINAL = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
 PRIORITIES = (1, 0)
 """Levels of `Job.priority`, highest first. Few, so that the claim's index can skip from one to the next."""
-OPERATOR_PRIORITY = 1
+OPERATOR_PRIORITY = CALLBACK_PRIORITY = 1
 
 IN_FLIGHT = frozenset(
     {
@@ -92,6 +92,8 @@ class WaitingFor(StrEnum):
 
     NEW = "new"
     RETRY = "retry"
+    CALLBACK = "callback"
+    """The time at which the person asked to be called."""
     HOURS = "hours"
     BALANCE = "balance"
     BUDGET = "budget"
@@ -188,7 +190,9 @@ class Job(BaseModel):
     """Numbers that the network called invalid; never dialed again for this contact."""
     attempts: int = 0
     extra_attempts: int = 0
-    """Attempts granted by operators' retries, on top of the batch's `max_attempts`."""
+    """Attempts granted by operators' retries and by contacts' own wishes, on top of the batch's `max_attempts`."""
+    callbacks: int = 0
+    """How often the contact named a time at which to be called."""
     provider_troubles: int = 0
     """Ends in a row that were the provider's fault and did not count as attempts."""
     attempt_id: str | None = None
@@ -220,6 +224,13 @@ class Job(BaseModel):
     def zone(self) -> str:
         """By whose clocks the contact is called; "" is the batch's zone (batches.BATCH_ZONE). For the claim's index."""
         return self.contact.timezone or ""
+
+    @property
+    def own_wait(self) -> tuple[WaitingFor, Message | None]:
+        """What it waits for, and why, when nothing but its turn keeps it back."""
+        if self.waiting_for is WaitingFor.CALLBACK:
+            return WaitingFor.CALLBACK, self.reason
+        return WaitingFor.RETRY if self.attempts else WaitingFor.NEW, None
 
     def max_attempts(self, allowed_by_batch: int) -> int:
         return allowed_by_batch + self.extra_attempts

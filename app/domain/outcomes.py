@@ -16,6 +16,8 @@ class Disposition(StrEnum):
     ANSWERED = "answered"
     OPTED_OUT = "opted_out"
     """Answered, and asked not to be called again."""
+    CALLBACK_REQUESTED = "callback_requested"
+    """Answered, and asked to be called at another time."""
     VOICEMAIL = "voicemail"
     SILENCE = "silence"
     """Connected, but nobody said anything: a machine, or dead air."""
@@ -55,8 +57,12 @@ class Outcome(BaseModel):
         return self.disposition is Disposition.ANSWERED
 
 
+HEARD: Final = frozenset({Disposition.ANSWERED, Disposition.OPTED_OUT, Disposition.CALLBACK_REQUESTED})
+"""A human was at the phone."""
+CALLBACK: Final = "user_requested_callback"
 HUMAN: Final = frozenset(
     {
+        CALLBACK,
         "user_hangup",
         "agent_hangup",
         "call_transfer",
@@ -65,7 +71,6 @@ HUMAN: Final = frozenset(
         "transfer_bridged",
         "transfer_cancelled",
         "call_take_over",
-        "user_requested_callback",
         "manual_stopped",
     }
 )
@@ -140,6 +145,8 @@ def _connected(report: CallReport) -> Outcome:
         heard = report.seconds >= SHORTEST_CONVERSATION_SECONDS
     if not heard:
         return Outcome(disposition=Disposition.SILENCE, effect=Effect.RETRY, counted=True)
+    if report.disconnection_reason == CALLBACK:
+        return Outcome(disposition=Disposition.CALLBACK_REQUESTED, effect=Effect.RETRY, counted=True)
     return Outcome(disposition=Disposition.ANSWERED, effect=Effect.FINISH, counted=True)
 
 

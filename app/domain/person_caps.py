@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.domain.jobs import AttemptRecord
-from app.domain.outcomes import Disposition
+from app.domain.outcomes import HEARD
 
 MAX_CAPS = 10
-CONVERSATIONS = frozenset({Disposition.ANSWERED, Disposition.OPTED_OUT})
+CONVERSATIONS = HEARD
 _DAY = timedelta(days=1)
 _DAYS_ANYWHERE = 2 * _DAY
 """A calendar day, seen from any zone and lengthened by a clock change, began less than this ago."""

@@ -208,7 +208,9 @@ class Jobs(Protocol):
     async def bring_forward(self, account_id: str, now: datetime) -> int:
         """Let the account's jobs that wait for their persons ask again at once; how many they are."""
 
-    async def reopen(self, job: Job, now: datetime, *, extra_attempts: int, by: str) -> Job | None: ...
+    async def reopen(
+        self, job: Job, now: datetime, *, extra_attempts: int, next_phone_index: int, by: str
+    ) -> Job | None: ...
 
 
 class JobQueue(Protocol):

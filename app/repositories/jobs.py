@@ -142,7 +142,9 @@ class MongoJobs(Repository):
         return result.modified_count
 
     @guarded
-    async def reopen(self, job: Job, now: datetime, *, extra_attempts: int, by: str) -> Job | None:
+    async def reopen(
+        self, job: Job, now: datetime, *, extra_attempts: int, next_phone_index: int, by: str
+    ) -> Job | None:
         """Make a failed, cancelled or pending job due at once; None if it has moved since it was read."""
         return optional(
             Job,
@@ -156,6 +158,7 @@ class MongoJobs(Repository):
                         "due_at": now,
                         "updated_at": now,
                         "extra_attempts": extra_attempts,
+                        "next_phone_index": next_phone_index,
                         "cancel_requested": False,
                         "provider_troubles": 0,
                         # Whoever retries may have mended what made the numbers invalid.

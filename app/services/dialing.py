@@ -95,8 +95,8 @@ class Dialing:
     async def dial(self, job: Job) -> Job | None:
         """Take a leased job to `in_call`, `verifying` or `settling`; None if it went back or is no longer ours."""
         if not self._control.may_dial() or self._hold.active:
-            reason = Message(code="provider_hold") if self._hold.active else None
-            await self._put_back(job, _waiting(job), reason)
+            waiting_for, reason = job.own_wait
+            await self._put_back(job, waiting_for, Message(code="provider_hold") if self._hold.active else reason)
             return None
         batch, account = await self._batches.get(job.batch_id), await self._accounts.get(job.account_id)
         if batch is None or account is None:
@@ -257,7 +257,7 @@ class Dialing:
         shortage = await self._funding.shortage(batch)
         if shortage is None:
             # Others were quicker to reserve; what they left, or a top-up, covers a call.
-            await self._put_back(job, _waiting(job), None)
+            await self._put_back(job, *job.own_wait)
             return
         waiting_for = WaitingFor.BUDGET if shortage.code == BUDGET_EXHAUSTED else WaitingFor.BALANCE
         reason = Message(code=shortage.code)
@@ -320,10 +320,10 @@ _WAITS = {
 }
 
 
-def _waiting(job: Job, refusal: Refusal | None = None) -> WaitingFor:
+def _waiting(job: Job, refusal: Refusal) -> WaitingFor:
     """What a job waits for; not kept back by anything of its own, it is what it was."""
-    usual = WaitingFor.RETRY if job.attempts else WaitingFor.NEW
-    return usual if refusal is None else _WAITS.get(refusal.kind, usual)
+    usual, _ = job.own_wait
+    return _WAITS.get(refusal.kind, usual)
 
 
 def _say_taken(job: Job, batch: Batch, now: datetime) -> None:

@@ -10,6 +10,7 @@ from app.domain.explanation import Explanation
 from app.domain.jobs import IN_FLIGHT, Job, JobState, WaitingFor
 from app.domain.messages import Message
 from app.domain.ports import Batches, Jobs, Time
+from app.domain.retry_policy import first_phone
 from app.domain.timeline import TimelineEvent, told
 from app.services.batch_events import log_event
 from app.services.explaining import Explaining
@@ -30,7 +31,13 @@ class ShownStatus(StrEnum):
 
 _WAITS = {
     ShownStatus.PENDING: (WaitingFor.NEW,),
-    ShownStatus.SCHEDULED: (WaitingFor.RETRY, WaitingFor.HOURS, WaitingFor.PROVIDER, WaitingFor.PERSON),
+    ShownStatus.SCHEDULED: (
+        WaitingFor.RETRY,
+        WaitingFor.CALLBACK,
+        WaitingFor.HOURS,
+        WaitingFor.PROVIDER,
+        WaitingFor.PERSON,
+    ),
     ShownStatus.SUSPENDED: (WaitingFor.BALANCE, WaitingFor.BUDGET),
 }
 
@@ -124,7 +131,10 @@ class JobService:
         now = self._time.now()
         # Before and after: should this stop half-way, a batch that runs for nothing completes again by itself.
         await self._reopen_batch(batch)
-        reopened = await self._jobs.reopen(job, now, extra_attempts=max(job.extra_attempts, needed), by=user)
+        extra_attempts = max(job.extra_attempts, needed)
+        reopened = await self._jobs.reopen(
+            job, now, extra_attempts=extra_attempts, next_phone_index=first_phone(job), by=user
+        )
         if reopened is None:
             raise Conflict("job_changed_meanwhile")
         await self._reopen_batch(batch)

@@ -4,7 +4,7 @@ from collections.abc import Container
 
 import structlog
 
-from app.domain.jobs import Job, JobState, WaitingFor
+from app.domain.jobs import Job, JobState
 from app.domain.ports import Batches, JobQueue, Time
 from app.services.funding import Funding, Reservation
 from app.services.worker_control import WorkerControl
@@ -66,6 +66,6 @@ class Rescuing:
 
     async def _put_back(self, job: Job) -> None:
         now = self._time.now()
-        waiting_for = WaitingFor.RETRY if job.attempts else WaitingFor.NEW
-        await self._queue.release(job, now, waiting_for=waiting_for, reason=None, due_at=None)
+        waiting_for, reason = job.own_wait
+        await self._queue.release(job, now, waiting_for=waiting_for, reason=reason, due_at=None)
         await self._batches.wake(job.batch_id, now)

@@ -120,7 +120,7 @@ async def test_an_operators_cancel_and_retry_are_told(jobs: MongoJobs) -> None:
     await jobs.insert_many([make_job()])
     cancelled = await jobs.cancel("job-1", CANCELLED, NOW, by="ana")
     assert cancelled is not None
-    await jobs.reopen(cancelled, NOW, extra_attempts=1, by="ana")
+    await jobs.reopen(cancelled, NOW, extra_attempts=1, next_phone_index=0, by="ana")
     await jobs.cancel_pending("batch-1", Message(code="batch_cancelled"), NOW, by="luis")
     told = [(one.event, one.by, one.reason and one.reason.code) for one in await events(jobs)]
     assert told == [

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from app.domain.calls import CallReport, CallStatus
 from app.domain.outcomes import (
+    CALLBACK,
     HUMAN,
     NOBODY,
     PROVIDER_TROUBLE,
@@ -31,7 +32,7 @@ REASONS = [
     ("inactivity", ENDED, Disposition.ANSWERED, Effect.FINISH, True),
     ("max_duration_reached", ENDED, Disposition.ANSWERED, Effect.FINISH, True),
     ("user_requested_dnc", ENDED, Disposition.OPTED_OUT, Effect.FINISH, True),
-    ("user_requested_callback", ENDED, Disposition.ANSWERED, Effect.FINISH, True),
+    ("user_requested_callback", ENDED, Disposition.CALLBACK_REQUESTED, Effect.RETRY, True),
     ("no_concurrency_fallback", ENDED, Disposition.ANSWERED, Effect.FINISH, True),
     ("transfer_bridged", ENDED, Disposition.ANSWERED, Effect.FINISH, True),
     ("transfer_cancelled", ENDED, Disposition.ANSWERED, Effect.FINISH, True),
@@ -161,6 +162,8 @@ def test_a_human_end_is_believed_only_if_a_human_was_heard(
     duration_ms = None if seconds is None else round(seconds * 1000)
     report = make_report(reason, in_voicemail=in_voicemail, user_spoke=user_spoke, duration_ms=duration_ms)
     outcome = outcome_of(report)
+    if reason == CALLBACK and disposition is Disposition.ANSWERED:
+        disposition = Disposition.CALLBACK_REQUESTED
     assert outcome.disposition is disposition
     assert outcome.counted
     assert outcome.effect is (Effect.FINISH if disposition is Disposition.ANSWERED else Effect.RETRY)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,10 +10,20 @@ from hypothesis import strategies as st
 
 from app.domain.batches import CallSettings
 from app.domain.calling_hours import is_allowed
-from app.domain.jobs import AttemptRecord, Job, JobState, WaitingFor
+from app.domain.jobs import CALLBACK_PRIORITY, AttemptRecord, Job, JobState, WaitingFor
+from app.domain.messages import Message
 from app.domain.outcomes import UNKNOWN_OUTCOME, Disposition, Effect, Outcome
-from app.domain.retry_policy import MAX_BATCH_STOPS, MAX_PROVIDER_TROUBLES, NextStep, backoff, next_phone, next_step
-from tests.builders import NOW, OFFICE, make_attempt, make_contact, make_job, make_settings, phone
+from app.domain.retry_policy import (
+    MAX_BATCH_STOPS,
+    MAX_CALLBACKS,
+    MAX_PROVIDER_TROUBLES,
+    NextStep,
+    backoff,
+    first_phone,
+    next_phone,
+    next_step,
+)
+from tests.builders import NOW, OFFICE, make_attempt, make_contact, make_job, make_report, make_settings, phone
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -21,21 +32,22 @@ ANSWERED = Outcome(disposition=Disposition.ANSWERED, effect=Effect.FINISH, count
 OPTED_OUT = Outcome(disposition=Disposition.OPTED_OUT, effect=Effect.FINISH, counted=True)
 NO_ANSWER = Outcome(disposition=Disposition.NO_ANSWER, effect=Effect.RETRY, counted=True)
 BUSY = Outcome(disposition=Disposition.BUSY, effect=Effect.RETRY, counted=True)
+CALLBACK = Outcome(disposition=Disposition.CALLBACK_REQUESTED, effect=Effect.RETRY, counted=True)
 TROUBLE = Outcome(disposition=Disposition.PROVIDER_TROUBLE, effect=Effect.RETRY_SOON, counted=False)
 INVALID = Outcome(disposition=Disposition.INVALID_NUMBER, effect=Effect.RETIRE_PHONE, counted=False)
 STOPPED = Outcome(disposition=Disposition.STOPPED_BY_PROVIDER, effect=Effect.STOP_BATCH, counted=False)
 
 
-def attempted(number: int = 1, phone_index: int = 0, phones: int = 1, **changes: object) -> Job:
+def attempted(number: int = 1, phone_index: int = 0, phones: int = 1, **changes: Any) -> Job:
     """A job whose attempt `number`, to its phone `phone_index`, has just ended."""
-    return make_job(
-        state=JobState.SETTLING,
-        contact=make_contact(phones),
-        attempts=number - 1,
-        next_phone_index=phone_index,
-        attempt=make_attempt(number, phone_index),
-        **changes,
-    )
+    values: dict[str, Any] = {
+        "state": JobState.SETTLING,
+        "contact": make_contact(phones),
+        "attempts": number - 1,
+        "next_phone_index": phone_index,
+        "attempt": make_attempt(number, phone_index),
+    }
+    return make_job(**(values | changes))
 
 
 def after(job: Job, outcome: Outcome, now: datetime = NOW, **settings: object) -> NextStep:
@@ -135,6 +147,78 @@ def test_any_other_end_forgets_the_troubles_before_it() -> None:
         assert after(attempted(phones=2, provider_troubles=7), outcome).provider_troubles == 0
 
 
+# Callbacks ----------------------------------------------------------------------------------------------------------
+
+
+def put_off(until: str | None = None, **changes: Any) -> Job:
+    """A job whose contact asked to be called later: at `until`, or without a word of when."""
+    report = make_report("user_requested_callback", collected_variables={"callback_at": until} if until else {})
+    return attempted(**{"phones": 3, "phone_index": 1, "report": report, **changes})
+
+
+def test_who_names_a_time_is_called_then_first_of_all_and_on_the_same_phone() -> None:
+    step = after(put_off("2026-06-04 18:00"), CALLBACK)
+    assert (step.state, step.waiting_for, step.priority) == (JobState.PENDING, WaitingFor.CALLBACK, CALLBACK_PRIORITY)
+    assert step.due_at == datetime(2026, 6, 4, 22, 0, tzinfo=UTC)
+    assert (step.next_phone_index, step.attempts, step.extra_attempts, step.callbacks) == (1, 1, 0, 1)
+    assert step.reason is not None
+    assert step.reason.params == {"at": "2026-06-04 18:00", "timezone": "America/Santiago"}
+
+
+def test_the_time_is_by_the_contacts_own_clock_and_within_the_hours() -> None:
+    madrid = put_off("2026-06-04 18:00", contact=make_contact(3, timezone="Europe/Madrid"))
+    assert after(madrid, CALLBACK).due_at == datetime(2026, 6, 4, 16, 0, tzinfo=UTC)
+    at_night = after(put_off("2026-06-05 22:00"), CALLBACK, hours=OFFICE)  # a Friday
+    assert at_night.due_at == datetime(2026, 6, 8, 13, 0, tzinfo=UTC)
+    assert at_night.reason is not None
+    assert at_night.reason.params["at"] == "2026-06-05 22:00"
+
+
+@pytest.mark.parametrize(
+    ("number", "extra", "granted"), [(1, 0, 0), (2, 0, 0), (3, 0, 1), (3, 1, 1), (4, 1, 2), (5, 4, 4)]
+)
+def test_a_callback_is_granted_the_attempt_it_takes(number: int, extra: int, granted: int) -> None:
+    step = after(put_off("18:00", number=number, extra_attempts=extra), CALLBACK, max_attempts=3)
+    assert (step.state, step.extra_attempts) == (JobState.PENDING, granted)
+    assert step.attempts < 3 + step.extra_attempts
+
+
+def test_a_callback_without_a_usable_time_is_an_ordinary_retry_on_the_same_phone() -> None:
+    for job in (put_off(), put_off("ayer"), put_off("2026-06-01 10:00"), put_off("18:00", callbacks=MAX_CALLBACKS)):
+        step = after(job, CALLBACK, retry_delay_hours=2)
+        assert (step.due_at, step.waiting_for, step.priority) == (NOW + 2 * HOUR, WaitingFor.RETRY, 0)
+        assert (step.next_phone_index, step.callbacks) == (1, job.callbacks)
+        assert step.reason == Message(code="after_callback_requested")
+    assert after(put_off(number=3), CALLBACK, max_attempts=3).state is JobState.FAILED
+
+
+def test_a_cancelled_job_is_not_called_back() -> None:
+    assert after(put_off("18:00", cancel_requested=True), CALLBACK).state is JobState.CANCELLED
+
+
+def test_the_provider_s_trouble_takes_no_callback_its_turn() -> None:
+    job = attempted(phones=3, phone_index=1, priority=CALLBACK_PRIORITY)
+    assert (after(job, TROUBLE).priority, after(job, TROUBLE).next_phone_index) == (CALLBACK_PRIORITY, 1)
+    assert after(job, NO_ANSWER).priority == 0
+
+
+def test_a_phone_that_was_picked_up_before_the_provider_failed_is_tried_first() -> None:
+    broke_off = Outcome(disposition=Disposition.PROVIDER_TROUBLE, effect=Effect.RETRY, counted=True)
+    assert after(attempted(phones=3, phone_index=1), broke_off).next_phone_index == 1
+    assert after(attempted(phones=3, phone_index=1), NO_ANSWER).next_phone_index == 2
+
+
+def test_an_operators_retry_begins_where_a_human_was_heard_last() -> None:
+    job = make_job(contact=make_contact(3), next_phone_index=0)
+    assert first_phone(job) == 0
+    heard = [record.model_copy(update={"phone": phone(2)}) for record in ended(Disposition.CALLBACK_REQUESTED)]
+    assert first_phone(job.model_copy(update={"history": [*heard, *ended(Disposition.NO_ANSWER)]})) == 1
+    assert first_phone(job.model_copy(update={"history": ended(Disposition.VOICEMAIL)})) == 0
+
+
+# Rules for single outcomes ------------------------------------------------------------------------------------------
+
+
 def ended(*dispositions: Disposition, counted: bool = True) -> list[AttemptRecord]:
     """The records of attempts that ended so."""
     return [
@@ -221,7 +305,7 @@ def test_next_phone_goes_round_over_those_not_retired(retired: list[str], start:
 
 # Every history ----------------------------------------------------------------------------------------------------
 
-OUTCOMES = [ANSWERED, OPTED_OUT, NO_ANSWER, TROUBLE, INVALID, STOPPED, UNKNOWN_OUTCOME]
+OUTCOMES = [ANSWERED, OPTED_OUT, CALLBACK, NO_ANSWER, TROUBLE, INVALID, STOPPED, UNKNOWN_OUTCOME]
 instants = st.integers(0, 365 * 24 * 3600).map(lambda seconds: NOW + timedelta(seconds=seconds))
 
 
@@ -231,6 +315,9 @@ def going_on(job: Job, step: NextStep) -> Job:
     return job.model_copy(
         update={
             "attempts": step.attempts,
+            "extra_attempts": step.extra_attempts,
+            "callbacks": step.callbacks,
+            "priority": step.priority,
             "provider_troubles": step.provider_troubles,
             "next_phone_index": step.next_phone_index,
             "retired_phones": step.retired_phones,
@@ -246,6 +333,7 @@ def going_on(job: Job, step: NextStep) -> Job:
     extra_attempts=st.integers(0, 2),
     delay=st.floats(0.01, 24 * 90),
     office=st.booleans(),
+    wanted=st.sampled_from(["10:00", "23:30", "nunca"]),
     start=instants,
 )
 def test_the_rules_that_hold_for_every_history(
@@ -255,11 +343,13 @@ def test_the_rules_that_hold_for_every_history(
     extra_attempts: int,
     delay: float,
     office: bool,
+    wanted: str,
     start: datetime,
 ) -> None:
     changes = {"hours": OFFICE} if office else {}
     settings: CallSettings = make_settings(max_attempts=max_attempts, retry_delay_hours=delay, **changes)
-    job, now, counted_ends = attempted(phones=phones, extra_attempts=extra_attempts), start, 0
+    job, now, counted_ends = put_off(wanted, phones=phones, phone_index=0, extra_attempts=extra_attempts), start, 0
+    granted = max_attempts + extra_attempts + MAX_CALLBACKS
     for outcome in outcomes:
         attempt = job.attempt
         assert attempt is not None
@@ -270,7 +360,8 @@ def test_the_rules_that_hold_for_every_history(
         forced = limit is not None and job.provider_troubles >= limit
         counted_ends += outcome.counted or forced
         assert step.attempts == counted_ends
-        assert step.attempts <= max_attempts + extra_attempts
+        assert step.attempts <= granted
+        assert step.callbacks <= MAX_CALLBACKS
         assert set(job.retired_phones) <= set(step.retired_phones)
         if step.state.is_final:
             assert step.due_at is None
@@ -278,14 +369,17 @@ def test_the_rules_that_hold_for_every_history(
             return
 
         assert outcome.effect is not Effect.FINISH
-        assert step.attempts < max_attempts + extra_attempts
+        assert step.attempts < max_attempts + step.extra_attempts
+        assert (step.waiting_for is WaitingFor.CALLBACK) == (step.callbacks > job.callbacks)
         assert step.due_at is not None
         assert step.due_at >= now
         assert is_allowed(step.due_at, settings.hours)
         upcoming = job.contact.phones[step.next_phone_index]
         assert upcoming not in step.retired_phones
         others = [number for number in job.contact.phones if number not in step.retired_phones]
-        if (outcome.counted or forced) and len(others) > 1:
+        if outcome is CALLBACK:
+            assert upcoming == attempt.phone
+        elif (outcome.counted or forced) and len(others) > 1:
             assert upcoming != attempt.phone
         job, now = going_on(job, step), step.due_at
 

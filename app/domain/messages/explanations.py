@@ -48,6 +48,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Espera la hora de su próximo intento",
         "en": "It waits for the time of its next attempt",
     },
+    "waiting_for_callback": {
+        "es": "Espera la hora a la que el contacto pidió que se le llame",
+        "en": "Waits for the time at which the contact asked to be called",
+    },
     "waiting_for_hours": {
         "es": "Espera a que abra el horario permitido",
         "en": "It waits for the allowed hours to open",

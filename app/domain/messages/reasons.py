@@ -125,6 +125,14 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Contestó",
         "en": "Answered",
     },
+    "callback_requested": {
+        "es": "Pidió que se le llame el {at} ({timezone})",
+        "en": "Asked to be called on {at} ({timezone})",
+    },
+    "after_callback_requested": {
+        "es": "Pidió que se le llame más tarde",
+        "en": "Asked to be called later",
+    },
     "after_opted_out": {
         "es": "Pidió que no se le llame más",
         "en": "Asked not to be called any more",
