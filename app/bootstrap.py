@@ -28,9 +28,11 @@ from app.repositories.budgets import MongoBudgets
 from app.repositories.call_hints import MongoCallHints
 from app.repositories.database import Database, connect
 from app.repositories.do_not_call import MongoDoNotCallList
+from app.repositories.from_numbers import MongoFromNumbers
 from app.repositories.indexes import ensure_indexes
 from app.repositories.job_queue import MongoJobQueue
 from app.repositories.jobs import MongoJobs
+from app.repositories.provider_limits import MongoProviderLimits
 from app.repositories.reconciliation import MongoReconciliation
 from app.repositories.transactions import MongoTransactions
 from app.repositories.uploads import MongoUploads
@@ -48,9 +50,11 @@ from app.services.claiming import Claiming
 from app.services.dialing import CallDefaults, Dialing
 from app.services.do_not_call import DoNotCallService
 from app.services.explaining import Explaining
+from app.services.from_numbers import FromNumberService, FromNumberWatch
 from app.services.funding import Funding
 from app.services.hints import Hints
 from app.services.jobs import JobService
+from app.services.provider_gate import GateSettings, ProviderGate
 from app.services.read_pace import ReadPace
 from app.services.reconciling import Reconciling
 from app.services.rescuing import Rescuing
@@ -59,7 +63,7 @@ from app.services.settling import Settling
 from app.services.uploads import UploadService
 from app.services.users import UserService
 from app.services.verifying import Verifying
-from app.services.worker_control import ProviderHold, WorkerControl
+from app.services.worker_control import WorkerControl
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class Container:
     jobs: JobService
     call_events: CallEvents
     reconciling: Reconciling
+    from_numbers: FromNumberService
 
     async def prepare_database(self) -> None:
         """Check the server, create the indexes, take the primary's time.
@@ -117,7 +122,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
     accounts, batches, jobs = MongoAccounts(database), MongoBatches(database), MongoJobs(database)
     transactions = MongoTransactions(database)
     reader = SpreadsheetFiles()
-    explaining = Explaining(accounts, clock)
+    explaining = Explaining(accounts, MongoProviderLimits(database), clock)
     uploads = MongoUploads(database, timedelta(hours=settings.upload_retention_hours))
     pricing = Pricing(
         cost_per_minute=settings.cost_per_minute,
@@ -139,6 +144,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             jobs=JobService(batches, jobs, explaining, clock),
             call_events=CallEvents(RetellEvents(webhook_key), MongoCallHints(database), clock),
             reconciling=Reconciling(MongoReconciliation(database)),
+            from_numbers=FromNumberService(MongoFromNumbers(database), batches, clock),
         )
     finally:
         await database.close()
@@ -192,17 +198,20 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
         read_timeout=settings.retell_read_timeout_seconds,
         max_connections=settings.worker_concurrency,
     )
-    defaults = CallDefaults(
-        agent_id=settings.retell_agent_id,
-        from_number=settings.retell_from_number,
-        webhook_url=settings.retell_webhook_url,
+    defaults = CallDefaults(agent_id=settings.retell_agent_id, webhook_url=settings.retell_webhook_url)
+    watch = FromNumberWatch(MongoFromNumbers(database), batches, clock, settings.retell_from_number)
+    gate = ProviderGate(
+        MongoProviderLimits(database),
+        provider,
+        control,
+        clock,
+        GateSettings(settings.retell_calls_per_second, settings.retell_max_concurrent_calls),
     )
-    hold = ProviderHold(clock)
     do_not_call = MongoDoNotCallList(database)
     recheck = timedelta(seconds=settings.balance_recheck_seconds)
     funding = Funding(accounts, batches, MongoBudgets(database), transactions, clock, recheck)
-    settling = Settling(accounts, batches, queue, funding, do_not_call, clock, tuning)
-    admission = Admission(queue, do_not_call, clock)
+    settling = Settling(accounts, batches, queue, funding, do_not_call, watch, clock, tuning)
+    admission = Admission(queue, do_not_call, gate, watch, clock)
     stored_hints = MongoCallHints(database)
     hints = Hints(stored_hints, control)
     pace = ReadPace(control, settings.retell_reads_per_second)
@@ -211,17 +220,30 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
         yield CallWork(
             queue=queue,
             control=control,
-            claiming=Claiming(accounts, batches, jobs, queue, funding, control, hold, clock),
+            claiming=Claiming(accounts, batches, jobs, queue, funding, control, gate, watch, clock),
             dialing=Dialing(
-                accounts, batches, queue, provider, settling, admission, funding, control, hold, clock, tuning, defaults
+                accounts,
+                batches,
+                queue,
+                provider,
+                settling,
+                admission,
+                funding,
+                control,
+                gate,
+                watch,
+                clock,
+                tuning,
+                defaults,
             ),
             verifying=Verifying(
-                accounts, batches, queue, provider, calls, hints, settling, admission, control, clock, tuning
+                accounts, batches, queue, provider, calls, hints, settling, admission, control, gate, clock, tuning
             ),
-            following=CallFollowing(queue, provider, calls, hints, settling, control, clock, tuning),
+            following=CallFollowing(queue, provider, calls, hints, settling, control, gate, clock, tuning),
             settling=settling,
             rescuing=Rescuing(batches, queue, funding, control, clock),
             hints=hints,
+            gate=gate,
         )
     finally:
         await provider.aclose()

@@ -40,6 +40,10 @@ class Settings(BaseSettings):
     """What webhooks are signed with: Retell's API key that has the webhook badge. Empty: `retell_api_key`."""
     retell_reads_per_second: float = Field(default=50, gt=0, le=1000)
     """Questions about calls that one worker process asks at most, however many calls it follows."""
+    retell_calls_per_second: float = Field(default=1, ge=0, le=1000)
+    """What Retell lets the workspace start (1 unless raised), shared by all workers; 0: as many as come."""
+    retell_max_concurrent_calls: int | None = Field(default=None, ge=1)
+    """Calls at once over all accounts and workers, where it is to be less than what Retell allows."""
     retell_create_timeout_seconds: Seconds = 20
     """How long to wait for the answer to a create; after that the call counts as perhaps placed."""
     retell_read_timeout_seconds: Seconds = 15

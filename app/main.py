@@ -22,6 +22,7 @@ from app.api.routes import (
     batches,
     call_presets,
     do_not_call,
+    from_numbers,
     health,
     jobs,
     uploads,
@@ -60,6 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         jobs.router,
         do_not_call.router,
         call_presets.router,
+        from_numbers.router,
     ):
         app.include_router(router, prefix=API, dependencies=[Depends(authorise)])
     app.include_router(auth.open_router, prefix=API)

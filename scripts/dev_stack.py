@@ -184,6 +184,7 @@ def _settings(uri: str, database: str, simulator_url: str, api_url: str) -> dict
         "RETELL_WEBHOOK_URL": f"{api_url}/api/v1/webhooks/retell",
         "RETELL_FROM_NUMBER": "+56226000000",
         "RETELL_AGENT_ID": "agent_simulator",
+        "RETELL_CALLS_PER_SECOND": "0",
         "LOG_FORMAT": "console",
         "PYTHONUNBUFFERED": "1",
     }

@@ -103,7 +103,7 @@ def make_job(**changes: Any) -> Job:
 
 def make_circumstances(**changes: Any) -> Circumstances:
     """Nothing known against anybody."""
-    values: dict[str, Any] = {"do_not_call": {}, "others": []}
+    values: dict[str, Any] = {"do_not_call": {}, "others": [], "from_number_rest": None, "provider_limit": 20}
     return Circumstances.model_validate(values | changes)
 
 

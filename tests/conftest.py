@@ -30,6 +30,7 @@ def make_settings(mongodb_uri: str, **changes: object) -> Settings:
         "retell_base_url": "http://127.0.0.1:9",
         "retell_api_key": "key_test",
         "retell_from_number": "+56225550100",
+        "retell_calls_per_second": 0,
         "worker_poll_seconds": 0.05,
         "worker_lease_seconds": 3,
         "retell_create_timeout_seconds": 1,
@@ -53,6 +54,6 @@ async def session_container(settings: Settings) -> AsyncIterator[Container]:
 @pytest.fixture
 async def container(session_container: Container) -> Container:
     """The wired application on an empty database."""
-    for collection in INDEXES:
+    for collection in [*INDEXES, "provider_limits", "from_numbers"]:
         await session_container.database.collection(collection).delete_many({})
     return session_container

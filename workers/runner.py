@@ -43,6 +43,10 @@ class Work(Protocol[I]):
     """What the runner drives. Each verb may raise Unavailable, except `process`, which keeps its troubles to itself."""
 
     async def claim(self, capacity: int) -> list[I]: ...
+    @property
+    def must_wait(self) -> bool:
+        """Whether the last claim left work undone that it may take soon."""
+
     async def adopt(self, in_hand: Container[str]) -> list[I]: ...
     async def process(self, job: I) -> None: ...
     async def renew(self, job_ids: Sequence[str]) -> None: ...
@@ -111,7 +115,9 @@ class Runner:
                     await self._control.pause(self._pace.poll)
                     continue
                 if not found and not self._in_hand:
-                    break
+                    if not self._work.must_wait:
+                        break
+                    await self._control.pause(self._pace.poll)
                 if self._in_hand:
                     await asyncio.wait(self._in_hand.values(), timeout=1, return_when=asyncio.FIRST_COMPLETED)
         finally:

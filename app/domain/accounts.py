@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.domain.fair_turns import Turn
 from app.domain.money import Plan, Pricing, Unit
 from app.domain.person_caps import PersonCap
 from app.domain.transactions import Transaction
@@ -81,6 +82,8 @@ class Account(BaseModel):
     """Entries whose money is in `funds` already, until they are in the ledger: services/ledger.py posts them."""
     topups: int = 0
     """Raised by every top-up, so that one decided on older facts is not carried out."""
+    turn: Turn = Turn()
+    """Its turn among all accounts."""
     retell_agent_id: str | None = None
     retell_from_number: str | None = None
     created_at: datetime

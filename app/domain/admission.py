@@ -16,6 +16,7 @@ from app.domain.batches import Batch, BatchStatus
 from app.domain.calling_hours import ASK_AGAIN, is_holiday, may_call, next_call_at
 from app.domain.contacts import ID_PREFIX
 from app.domain.do_not_call import DoNotCallMatch
+from app.domain.from_numbers import Rest
 from app.domain.jobs import Job
 from app.domain.messages import Message
 from app.domain.person_caps import held_back_by
@@ -34,6 +35,7 @@ class RefusalKind(StrEnum):
     PERSON_CAP = "person_cap"
     PERSON_BUSY = "person_busy"
     OUTSIDE_HOURS = "outside_hours"
+    FROM_NUMBER_RESTING = "from_number_resting"
     NO_BALANCE = "no_balance"
     UNDECIDED = "undecided"
 
@@ -53,6 +55,10 @@ class Circumstances(BaseModel):
     """Which of the contact's `person_keys` are listed now."""
     others: list[OtherJob]
     """The account's other jobs for the same person that matter now (ports.JobQueue.others_of_person)."""
+    from_number_rest: Rest | None
+    """A rest of the number that the call would come from."""
+    provider_limit: int
+    """Simultaneous calls that the provider allows over all accounts."""
 
 
 class Refusal(BaseModel):
@@ -84,6 +90,8 @@ def refuse(job: Job, batch: Batch, account: Account, circumstances: Circumstance
     if job.slot is None or job.slot >= account.features.max_concurrent_calls:
         # The limit was lowered while the job was being claimed.
         return _refusal(RefusalKind.AT_LIMIT, "at_limit", limit=account.features.max_concurrent_calls)
+    if job.provider_slot is None or job.provider_slot >= circumstances.provider_limit:
+        return _refusal(RefusalKind.AT_LIMIT, "at_provider_limit", limit=circumstances.provider_limit)
     maximum = job.max_attempts(batch.call_settings.max_attempts)
     if job.attempts >= maximum:
         return _refusal(RefusalKind.MAX_ATTEMPTS, "max_attempts_reached", attempts=job.attempts)
@@ -94,6 +102,7 @@ def refuse(job: Job, batch: Batch, account: Account, circumstances: Circumstance
         or _person_cap(job, batch, account, circumstances, now)
         or outside_hours(job, batch, now)
         or _person_busy(circumstances)
+        or _from_number_resting(batch, circumstances)
     )
 
 
@@ -163,6 +172,14 @@ def _person_busy(circumstances: Circumstances) -> Refusal | None:
     if any(other.is_calling for other in circumstances.others):
         return _refusal(RefusalKind.PERSON_BUSY, "person_in_another_call")
     return None
+
+
+def _from_number_resting(batch: Batch, circumstances: Circumstances) -> Refusal | None:
+    rest = circumstances.from_number_rest
+    if rest is None:
+        return None
+    reason = rest.reason(batch.call_settings.hours.timezone)
+    return Refusal(kind=RefusalKind.FROM_NUMBER_RESTING, reason=reason, until=rest.until)
 
 
 def outside_hours(job: Job, batch: Batch, now: datetime) -> Refusal | None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain.calling_hours import ASK_AGAIN, CallingHours, may_call, next_call_at
 from app.domain.contacts import Contact
+from app.domain.fair_turns import Turn
 from app.domain.messages import Message
 from app.domain.outcomes import Disposition
 from app.domain.retry_rules import DELAY_HOURS_MAX, RetryRule
@@ -186,6 +187,8 @@ class Batch(BaseModel):
     import_expires_at: datetime | None = None
     wake_at: datetime | None = None
     """No worker need look at the batch before this instant; None: never by itself."""
+    turn: Turn = Turn()
+    """Its turn among the batches of its account."""
     revision: int = 0
     """Raised by whatever may make work due, so that a worker's sleep decided on older facts does not stick."""
     created_at: datetime

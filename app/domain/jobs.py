@@ -113,6 +113,8 @@ class Attempt(BaseModel):
     """1 for the contact's first attempt."""
     phone: str
     phone_index: int
+    from_number: str | None = None
+    """Our own number; None on attempts older than this field."""
     max_duration_seconds: int
     """The call's own maximum: the batch's, or less where the money covered less."""
     ring_seconds: int
@@ -182,6 +184,9 @@ class Job(BaseModel):
     due_at: datetime
     fence: int = 0
     slot: int | None = None
+    """One of the account's simultaneous calls; held as long as the phone may ring or somebody talk."""
+    provider_slot: int | None = None
+    """One of the simultaneous calls that the provider allows over all accounts; held exactly as long."""
     worker_id: str | None = None
     lease_until: datetime | None = None
     contact: Contact

@@ -28,7 +28,9 @@ class Disposition(StrEnum):
     INVALID_NUMBER = "invalid_number"
     PROVIDER_TROUBLE = "provider_trouble"
     STOPPED_BY_PROVIDER = "stopped_by_provider"
-    """Retell refuses to go on (payment, permission, spam): the batch pauses."""
+    """Retell refuses to go on (payment, permission): the batch pauses."""
+    BLOCKED = "blocked"
+    """The network refused a call from our number (spam label, block, routing)."""
     UNKNOWN = "unknown"
     """Retell could not tell, or said something we do not know."""
 
@@ -104,12 +106,10 @@ STOP_SET: Final = frozenset(
         "budget_reached",
         "scam_detected",
         "telephony_provider_permission_denied",
-        # Retell marks these "pause and alert": going on burns every contact's attempts and the number's name.
-        "marked_as_spam",
-        "network_blocked",
-        "sip_routing_error",
     }
 )
+BLOCKED: Final = frozenset({"marked_as_spam", "network_blocked", "sip_routing_error"})
+"""They say something of the number that calls come from, not of the one called: see from_numbers.py."""
 
 SHORTEST_CONVERSATION_SECONDS = 3
 """Without a transcript, a connection shorter than this is taken for silence."""
@@ -129,7 +129,9 @@ def outcome_of(report: CallReport) -> Outcome:
     if reason in NOBODY:
         return Outcome(disposition=NOBODY[reason], effect=Effect.RETRY, counted=True)
     if reason in PROVIDER_TROUBLE:
-        return _trouble(report)
+        return _trouble(report, Disposition.PROVIDER_TROUBLE)
+    if reason in BLOCKED:
+        return _trouble(report, Disposition.BLOCKED)
     if report.status is CallStatus.ENDED and (reason in HUMAN or report.user_spoke):
         # Retell's list of reasons grows: whoever is known to have talked was reached, whatever the new one says.
         return _connected(report)
@@ -150,10 +152,10 @@ def _connected(report: CallReport) -> Outcome:
     return Outcome(disposition=Disposition.ANSWERED, effect=Effect.FINISH, counted=True)
 
 
-def _trouble(report: CallReport) -> Outcome:
+def _trouble(report: CallReport, disposition: Disposition) -> Outcome:
     """The platform failed, perhaps in the middle of a conversation; a phone that rang and was answered counts."""
     if report.user_spoke:
         return _connected(report)
     if report.seconds > 0:
-        return Outcome(disposition=Disposition.PROVIDER_TROUBLE, effect=Effect.RETRY, counted=True)
-    return Outcome(disposition=Disposition.PROVIDER_TROUBLE, effect=Effect.RETRY_SOON, counted=False)
+        return Outcome(disposition=disposition, effect=Effect.RETRY, counted=True)
+    return Outcome(disposition=disposition, effect=Effect.RETRY_SOON, counted=False)

@@ -5,7 +5,7 @@ answers the job as it is afterwards, or None: "no longer mine", upon which the c
 Every repository method raises DatabaseUnavailable when MongoDB is away.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
@@ -17,10 +17,12 @@ from app.domain.calls import CallOrder, CallReport
 from app.domain.contact_import import ContactImport
 from app.domain.contacts import ContactRow
 from app.domain.do_not_call import DoNotCallEntry
+from app.domain.from_numbers import CallEnd, FromNumber, Probe
 from app.domain.jobs import Attempt, AttemptRecord, Job, JobState, Settlement, WaitingFor
 from app.domain.messages import Message
 from app.domain.money import Charge, Plan
 from app.domain.persons import OtherJob
+from app.domain.provider_limits import Hold, ProviderState, Trouble
 from app.domain.reconciliation import Books, Entry, PastAttempt, Witness
 from app.domain.retry_policy import NextStep
 from app.domain.timeline import TimelineEvent
@@ -56,6 +58,9 @@ class Accounts(Protocol):
 
     async def reserved(self) -> dict[str, list[str]]:
         """The attempts for which accounts hold reservations."""
+
+    async def advance_turns(self, costs: Mapping[str, float], *, since: float, reached: float) -> None:
+        """Accounts were given something: their turns advance by so much, counted from `since` at least."""
 
     async def top_up(self, account: Account, entry: Transaction) -> Account | None:
         """Add what `entry` bought, and the entry to what is unposted; None if another came since `account` was read."""
@@ -154,6 +159,9 @@ class Batches(Protocol):
     async def to_the_back(self, batch_ids: Sequence[str], now: datetime) -> None:
         """Those of them that are due still are, after all others."""
 
+    async def advance_turns(self, costs: Mapping[str, float], *, since: float, reached: float) -> None:
+        """Batches were given something: their turns advance by so much, counted from `since` at least."""
+
     async def unblock(self, batch: Batch) -> bool:
         """Nothing blocks it any more; False if somebody said so before."""
 
@@ -162,6 +170,9 @@ class Batches(Protocol):
 
     async def wake_blocked(self, account_id: str, code: str, at: datetime) -> None:
         """The same for every batch of an account that is blocked by `code`."""
+
+    async def wake_resting(self, from_number: str, at: datetime) -> None:
+        """The same for every batch, of any account, whose number rested."""
 
     async def wake_account(self, account_id: str, at: datetime) -> None:
         """The same for every batch of an account that runs."""
@@ -216,19 +227,25 @@ class Jobs(Protocol):
 class JobQueue(Protocol):
     """Jobs as workers see them."""
 
-    async def used_slots(self, account_id: str) -> set[int]: ...
+    async def used_slots(self, account_ids: Sequence[str]) -> dict[str, set[int]]:
+        """The slots that each account's jobs in flight hold."""
+
+    async def used_provider_slots(self) -> set[int]:
+        """The slots at the provider that all jobs in flight hold."""
 
     async def claim(
         self,
         batch_id: str,
         slots: Sequence[int],
+        provider_slots: Sequence[int],
         *,
         worker_id: str,
         lease: timedelta,
         now: datetime,
         zones: Sequence[str] = (BATCH_ZONE,),
     ) -> list[Job]:
-        """Lease up to `len(slots)` due jobs of `zones`, each on one of `slots`; fewer if others were quicker."""
+        """Lease as many due jobs of `zones` as both kinds of slots allow, each on one of both; fewer if others were
+        quicker."""
 
     async def earliest_due(self, batch_id: str, zone: str = BATCH_ZONE) -> datetime | None:
         """When the batch's next pending job of `zone` is due; None if none is pending there."""
@@ -306,6 +323,47 @@ class CallEventReader(Protocol):
         InvalidInput."""
 
 
+class FromNumbers(Protocol):
+    """Our own numbers under suspicion; one that is not is not there."""
+
+    async def suspects(self) -> list[FromNumber]: ...
+    async def get(self, number: str) -> FromNumber | None: ...
+
+    async def note(self, number: str, end: CallEnd, *, first: bool) -> FromNumber | None:
+        """Add an end, once, and the number afterwards. `first`: the number may become suspect by it."""
+
+    async def change(self, number: FromNumber) -> bool:
+        """Store rest, reason and probe; False if something came in since `number` was read."""
+
+    async def take_probe(self, number: str, probe: Probe, now: datetime) -> bool:
+        """Be the one call that a rested number is tried with; False if another is. Repeatable."""
+
+    async def let_go(self, number: str, attempt_id: str) -> None:
+        """Not to be that call any more."""
+
+    async def forget(self, number: str, revision: int | None = None) -> bool:
+        """It is in good standing; False if it was, or if something came in since `revision`."""
+
+
+class ProviderLimits(Protocol):
+    """What all workers together go by when they ask the provider for calls."""
+
+    async def read(self) -> ProviderState: ...
+
+    async def take_starts(self, count: int, spacing: timedelta) -> datetime:
+        """The first of `count` starts, `spacing` apart, that nobody else gets."""
+
+    async def hold(
+        self, trouble: Trouble, reason: Message, *, wait: timedelta | None, base: timedelta, cap: timedelta
+    ) -> tuple[Hold, bool]:
+        """Pause everybody, for `wait` or for twice as long as last time; and whether this began the pause."""
+
+    async def end_hold(self, hold_id: str) -> bool:
+        """The trouble is over; False if somebody said so before, or it came back."""
+
+    async def set_max_concurrent(self, maximum: int) -> None: ...
+
+
 class Uploads(Protocol):
     async def save(
         self, upload_id: str, account_id: str, filename: str, imported: ContactImport, now: datetime
@@ -332,6 +390,9 @@ class CallProvider(Protocol):
 
     async def find(self, attempt_id: str, to_number: str) -> list[CallReport]:
         """The calls that carry this attempt in their metadata. An empty list proves nothing (retell.md §3.5)."""
+
+    async def max_concurrent(self) -> int:
+        """Outbound calls that the provider lets us have at once."""
 
     async def stop(self, call_id: str) -> None:
         """End a live call; a call that is over already is no error."""

@@ -1,6 +1,6 @@
 """Accounts in MongoDB. The money moves here are each one conditional update on the account's own document."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ from app.domain.money import Charge, Plan, Unit
 from app.domain.transactions import Transaction
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import from_document, optional, plain, readable, set_or_unset, to_document
+from app.repositories.turns import advance_turns
 
 
 class MongoAccounts(Repository):
@@ -98,6 +99,10 @@ class MongoAccounts(Repository):
         # Greater than the empty document: has at least one. The index holds only such accounts.
         cursor = self._accounts.find({"reservations": {"$gt": {}}}, {"reservations": True}, hint="reserving")
         return {document["_id"]: list(document["reservations"]) async for document in cursor}
+
+    @guarded
+    async def advance_turns(self, costs: Mapping[str, float], *, since: float, reached: float) -> None:
+        await advance_turns(self._accounts, costs, since=since, reached=reached)
 
     @guarded
     async def top_up(self, account: Account, entry: Transaction) -> Account | None:

@@ -1,6 +1,6 @@
 """Batches and their logs in MongoDB."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from pymongo.errors import DuplicateKeyError
 from app.domain.batches import Batch, BatchStatus, Block, LogEntry, Pace, Shortage
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import any_of, from_document, optional, plain, readable, set_or_unset, to_document
+from app.repositories.turns import advance_turns
 
 PUT_ASIDE = timedelta(minutes=10)
 
@@ -118,6 +119,10 @@ class MongoBatches(Repository):
         )
 
     @guarded
+    async def advance_turns(self, costs: Mapping[str, float], *, since: float, reached: float) -> None:
+        await advance_turns(self._batches, costs, since=since, reached=reached)
+
+    @guarded
     async def unblock(self, batch: Batch) -> bool:
         # Only the block that was seen, and only of a batch that is awake: another may have been written since.
         match = {"_id": batch.batch_id, "revision": batch.revision, "block": {"$exists": True}}
@@ -137,6 +142,18 @@ class MongoBatches(Repository):
         await self._batches.update_many(
             {"account_id": account_id, "block.reason.code": code, "wake_at": {"$gt": at}},
             {"$set": {"wake_at": at}, "$inc": {"revision": 1}},
+        )
+
+    @guarded
+    async def wake_resting(self, from_number: str, at: datetime) -> None:
+        # Rare, and of all accounts: by what sleeps, which is an index.
+        await self._batches.update_many(
+            {
+                "wake_at": {"$gt": at},
+                "block.reason.code": "from_number_resting",
+                "block.reason.params.from_number": from_number,
+            },
+            {"$set": {"wake_at": at}, "$inc": {"revision": 1}, "$unset": {"block": ""}},
         )
 
     @guarded

@@ -15,6 +15,7 @@ from app.domain.access import ApiKey, RefreshToken, User
 from app.domain.accounts import Account
 from app.domain.batches import Batch
 from app.domain.do_not_call import DoNotCallEntry
+from app.domain.from_numbers import FromNumber
 from app.domain.jobs import Job
 from app.domain.persons import OtherJob
 from app.domain.transactions import Transaction
@@ -27,6 +28,7 @@ M = TypeVar("M", bound=BaseModel)
 _ID_FIELD: dict[type[BaseModel], str] = {
     Account: "account_id",
     Batch: "batch_id",
+    FromNumber: "number",
     DoNotCallEntry: "entry_id",
     Job: "job_id",
     OtherJob: "job_id",

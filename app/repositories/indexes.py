@@ -73,6 +73,13 @@ INDEXES: dict[str, list[IndexModel]] = {
             unique=True,
             partialFilterExpression={"slot": {"$gte": 0}},
         ),
+        # The same for all accounts together: what the provider allows.
+        IndexModel(
+            [("provider_slot", ASCENDING)],
+            name="provider_slot",
+            unique=True,
+            partialFilterExpression={"provider_slot": {"$gte": 0}},
+        ),
         # The rescue: leases that ran out.
         IndexModel(
             [("lease_until", ASCENDING)],

@@ -44,7 +44,7 @@ CLOCK_MARGIN = timedelta(seconds=5)
 
 PUT_ASIDE = timedelta(minutes=10)
 
-_HELD = ("slot", "worker_id", "lease_until", "attempt_id", "heard_call_ids", "heard_at")
+_HELD = ("slot", "provider_slot", "worker_id", "lease_until", "attempt_id", "heard_call_ids", "heard_at")
 """The fields of a job that is in somebody's hands."""
 
 _OF_PERSON = {"state": True, "history": True}
@@ -58,22 +58,32 @@ class MongoJobQueue(Repository):
     # Claiming ------------------------------------------------------------------------------------------------------
 
     @guarded
-    async def used_slots(self, account_id: str) -> set[int]:
-        cursor = self._jobs.find({"account_id": account_id, "slot": {"$gte": 0}}, {"_id": False, "slot": True})
-        return {document["slot"] async for document in cursor}
+    async def used_slots(self, account_ids: Sequence[str]) -> dict[str, set[int]]:
+        match = {"account_id": {"$in": list(account_ids)}, "slot": {"$gte": 0}}
+        used: dict[str, set[int]] = {account_id: set() for account_id in account_ids}
+        async for document in self._jobs.find(match, {"_id": False, "account_id": True, "slot": True}):
+            used[document["account_id"]].add(document["slot"])
+        return used
+
+    @guarded
+    async def used_provider_slots(self) -> set[int]:
+        cursor = self._jobs.find({"provider_slot": {"$gte": 0}}, {"_id": False, "provider_slot": True})
+        return {document["provider_slot"] async for document in cursor}
 
     @guarded
     async def claim(
         self,
         batch_id: str,
         slots: Sequence[int],
+        provider_slots: Sequence[int],
         *,
         worker_id: str,
         lease: timedelta,
         now: datetime,
         zones: Sequence[str] = (BATCH_ZONE,),
     ) -> list[Job]:
-        if not slots:
+        most = min(len(slots), len(provider_slots))
+        if not most:
             return []  # a limit of 0 would mean none
         # Of several zones MongoDB merges one sorted scan of the index each.
         due = {
@@ -82,28 +92,29 @@ class MongoJobQueue(Repository):
             "zone": {"$in": list(zones)},
             "due_at": {"$lte": now},
         }
-        cursor = self._jobs.find(due, {"_id": True}).sort([("priority", -1), ("due_at", ASCENDING)]).limit(len(slots))
+        cursor = self._jobs.find(due, {"_id": True}).sort([("priority", -1), ("due_at", ASCENDING)]).limit(most)
         ids = [document["_id"] async for document in cursor]
         if not ids:
             return []
         # Two workers that take the same free slots in the same order collide at each; shuffled, at few.
-        shuffled = random.sample(list(slots), len(ids))
+        pairs = zip(random.sample(list(slots), len(ids)), random.sample(list(provider_slots), len(ids)), strict=True)
         attempts = {job_id: uuid4().hex for job_id in ids}
         updates = [
             UpdateOne(
                 {"_id": job_id, "state": JobState.PENDING.value, "due_at": {"$lte": now}},
-                _leased(slot, attempts[job_id], worker_id, lease),
+                _leased(pair, attempts[job_id], worker_id, lease),
             )
-            for job_id, slot in zip(ids, shuffled, strict=True)
+            for job_id, pair in zip(ids, pairs, strict=True)
         ]
         try:
             await self._jobs.bulk_write(updates, ordered=False)
         except BulkWriteError as error:
-            # A duplicate key is a slot that another worker was quicker to take: that job stays pending.
+            # A duplicate key is a slot of either kind that another worker was quicker to take: that job stays pending.
             if not only_duplicates(error):
                 raise
+        # The hint: with few jobs leased, MongoDB may think that going through all of those is as good.
         mine = {"_id": {"$in": ids}, "state": JobState.LEASED.value, "worker_id": worker_id}
-        cursor = self._jobs.find(mine, WITHOUT_TIMELINE)
+        cursor = self._jobs.find(mine, WITHOUT_TIMELINE).hint([("_id", ASCENDING)])
         jobs = [readable(Job, document) async for document in cursor]
         return [job for job in jobs if job is not None and job.attempt_id == attempts[job.job_id]]
 
@@ -403,12 +414,13 @@ def _holder(job: Job) -> str:
     return job.worker_id or SYSTEM
 
 
-def _leased(slot: int, attempt_id: str, worker_id: str, lease: timedelta) -> list[Document]:
+def _leased(pair: tuple[int, int], attempt_id: str, worker_id: str, lease: timedelta) -> list[Document]:
     return [
         {
             "$set": {
                 "state": JobState.LEASED.value,
-                "slot": slot,
+                "slot": pair[0],
+                "provider_slot": pair[1],
                 "attempt_id": attempt_id,
                 "worker_id": {"$literal": worker_id},
                 "fence": {"$add": ["$fence", 1]},

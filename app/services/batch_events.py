@@ -32,16 +32,18 @@ async def pause_by_system(batches: Batches, time: Time, batch_id: str, reason: M
         await batches.log(batch_id, LogEntry(timestamp=now, event="batch_paused", message=reason, user=SYSTEM))
 
 
-async def rest(batches: Batches, time: Time, batch: Batch, until: datetime | None, block: Block | None) -> None:
-    """Let a batch sleep. When what blocks it is another reason than before, or none any more, its log says so, once."""
+async def rest(batches: Batches, time: Time, batch: Batch, until: datetime | None, block: Block | None) -> bool:
+    """Let a batch sleep; whether it does. When what blocks it is another reason than before, or none any more, its log
+    says so, once."""
     if not await batches.sleep(batch, until, block):
-        return
+        return False
     before = batch.block.reason.code if batch.block is not None else None
     if block is None:
         await _log_unblocked(batches, time, batch)
     elif block.reason.code not in {before, *_LOGGED_WITH_THE_MONEY}:
         entry = LogEntry(timestamp=time.now(), event="batch_blocked", message=block.reason, user=SYSTEM)
         await batches.log(batch.batch_id, entry)
+    return True
 
 
 async def calls_again(batches: Batches, time: Time, batch: Batch) -> None:

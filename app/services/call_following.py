@@ -17,6 +17,7 @@ from app.domain.provider_errors import ProviderError
 from app.services.attempt_calls import AttemptCalls
 from app.services.call_tuning import CallTuning
 from app.services.hints import Hints
+from app.services.provider_gate import ProviderGate
 from app.services.settling import Settling
 from app.services.worker_control import WorkerControl
 
@@ -34,6 +35,7 @@ class CallFollowing:
         hints: Hints,
         settling: Settling,
         control: WorkerControl,
+        gate: ProviderGate,
         time: Time,
         tuning: CallTuning,
     ) -> None:
@@ -43,6 +45,7 @@ class CallFollowing:
         self._hints = hints
         self._settling = settling
         self._control = control
+        self._gate = gate
         self._time = time
         self._tuning = tuning
 
@@ -68,6 +71,7 @@ class CallFollowing:
             elif report is not None and report.is_over:
                 over_since = over_since or now
                 if (report.is_complete and is_alone) or now - over_since >= self._tuning.details_grace:
+                    await self._gate.ended(report.disconnection_reason)
                     return await self._settling.decide(job, outcome_of(report), report)
             elif now > attempt.latest_end + self._tuning.stuck_after:
                 log.warning("call_record_stuck", call_id=attempt.call_id, status=report and report.status.value)

@@ -11,6 +11,7 @@ from app.services.call_following import CallFollowing
 from app.services.claiming import Claiming
 from app.services.dialing import Dialing
 from app.services.hints import Hints
+from app.services.provider_gate import ProviderGate
 from app.services.rescuing import Rescuing
 from app.services.settling import Settling
 from app.services.verifying import Verifying
@@ -31,6 +32,7 @@ class CallWork:
         settling: Settling,
         rescuing: Rescuing,
         hints: Hints,
+        gate: ProviderGate,
     ) -> None:
         self._queue = queue
         self._control = control
@@ -41,9 +43,14 @@ class CallWork:
         self._settling = settling
         self._rescuing = rescuing
         self._hints = hints
+        self._gate = gate
 
     async def claim(self, capacity: int) -> list[Job]:
         return await self._claiming.claim(capacity)
+
+    @property
+    def must_wait(self) -> bool:
+        return self._claiming.must_wait
 
     async def adopt(self, in_hand: Container[str]) -> list[Job]:
         return await self._rescuing.adopt(in_hand)
@@ -52,6 +59,7 @@ class CallWork:
         await self._hints.take()
 
     async def tidy(self) -> None:
+        await self._gate.ask_ceiling()
         await self._rescuing.release_orphans()
         await self._rescuing.post_left_over()
 

@@ -6,13 +6,16 @@ its `revision`, so that a sleep decided on older facts does not stick.
 """
 
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
 from app.domain.accounts import Account, AccountStatus
-from app.domain.batches import Batch, BatchStatus, Block, Shortage
+from app.domain.batches import Batch, BatchStatus, Block, LogEntry, Shortage
 from app.domain.calling_hours import why_closed
+from app.domain.fair_turns import Claimant
 from app.domain.funding import shortage_of
 from app.domain.jobs import FINAL, Job
 from app.domain.messages import Message
@@ -20,15 +23,30 @@ from app.domain.ports import Accounts, Batches, JobQueue, Jobs, Time
 from app.domain.timeline import SYSTEM
 from app.services.batch_events import blocked, calls_again, log_event, rest
 from app.services.batch_import import is_being_undone, undo_import
-from app.services.fair_turns import FairTurns
+from app.services.from_numbers import FromNumberWatch
 from app.services.funding import Funding
-from app.services.worker_control import ProviderHold, WorkerControl
+from app.services.provider_gate import ProviderGate
+from app.services.turn_taking import take_in_turns
+from app.services.worker_control import WorkerControl
 
 log = structlog.get_logger("worker")
 
 BATCHES_A_LOOK = 200
 RECHECK_SECONDS = 60
 """A batch with jobs in flight, or of a suspended account, is looked at this often even if nothing wakes it."""
+
+
+@dataclass
+class _Look:
+    """What one look found to do, and the slots that it may fill."""
+
+    now: datetime
+    accounts: dict[str, Account]
+    open_batches: dict[str, list[Batch]]
+    """By account."""
+    slots: dict[str, list[int]]
+    """Free ones, by account."""
+    provider_slots: list[int]
 
 
 class Claiming:
@@ -40,7 +58,8 @@ class Claiming:
         queue: JobQueue,
         funding: Funding,
         control: WorkerControl,
-        hold: ProviderHold,
+        gate: ProviderGate,
+        watch: FromNumberWatch,
         time: Time,
     ) -> None:
         self._accounts = accounts
@@ -49,28 +68,32 @@ class Claiming:
         self._queue = queue
         self._funding = funding
         self._control = control
-        self._hold = hold
+        self._gate = gate
+        self._watch = watch
         self._time = time
-        self._account_turns = FairTurns()
-        self._batch_turns = FairTurns()
+        self.must_wait = False
+        """Whether there was work at the last look that could not be begun yet: Retell is waited for."""
 
     async def claim(self, capacity: int) -> list[Job]:
-        """Lease at most `capacity` due jobs, within every account's limit and every batch's hours."""
-        if capacity <= 0 or self._hold.active or not self._control.may_dial():
+        """Lease at most `capacity` due jobs, within every limit and every batch's hours.
+
+        Without capacity, too, batches are started, completed and put to sleep when it is time.
+        """
+        self.must_wait = False
+        if not self._control.may_dial():
             return []
         now = self._time.now()
         due = await self._batches.due(now, BATCHES_A_LOOK)
         if not due:
             return []
+        await self._watch.look()
         accounts = await self._accounts.get_many({batch.account_id for batch in due})
         open_batches: dict[str, list[Batch]] = defaultdict(list)
         for batch in due:
             started = await self._start(batch, now) if batch.status is BatchStatus.SCHEDULED else batch
             if started is not None and await self._is_open(started, accounts.get(batch.account_id), now):
                 open_batches[batch.account_id].append(started)
-        if not open_batches:
-            return []
-        claimed = await self._share_out(open_batches, accounts, capacity, now)
+        claimed = await self._share_out(capacity, open_batches, accounts, now) if open_batches else []
         if len(due) == BATCHES_A_LOOK:
             # There may be more: let those behind come forward next time.
             await self._batches.to_the_back([batch.batch_id for batch in due], now)
@@ -103,7 +126,7 @@ class Claiming:
             await self._rest_unfunded(batch, shortage, now)
             return False
         else:
-            return True
+            return await self._has_number(batch, account, now)
         await self._rest(batch, now, blocked(batch, reason, now, until))
         return False
 
@@ -117,6 +140,23 @@ class Claiming:
         await self._rest(batch, now, blocked(batch, Message(code=shortage.code), now, until))
         await self._funding.note(batch, shortage)
 
+    async def _has_number(self, batch: Batch, account: Account, now: datetime) -> bool:
+        """Whether the batch's own number may be called from."""
+        suspect = self._watch.suspect_of(batch, account)
+        pause = None if suspect is None else suspect.rest(now)
+        if suspect is None or pause is None:
+            return True
+        # While it is tried, the one call may be over any moment.
+        soon = now + timedelta(seconds=RECHECK_SECONDS)
+        until = min(pause.until, soon) if suspect.is_tried(now) else pause.until
+        block = blocked(batch, pause.reason(batch.call_settings.hours.timezone), now, until)
+        news = not suspect.is_tried(now) and (batch.block is None or batch.block.reason != block.reason)
+        if await self._rest(batch, now, block) and news and suspect.reason is not None:
+            # Once a rest, in the log of each batch that it keeps from calling.
+            entry = LogEntry(timestamp=now, event="from_number_resting", message=suspect.reason, user=SYSTEM)
+            await self._batches.log(batch.batch_id, entry)
+        return False
+
     async def _start(self, batch: Batch, now: datetime) -> Batch | None:
         """The batch, running; None if another worker was quicker."""
         changes = {"started_at": now, "updated_at": now, "wake_at": now}
@@ -126,50 +166,76 @@ class Claiming:
         return started
 
     async def _share_out(
-        self, open_batches: dict[str, list[Batch]], accounts: dict[str, Account], capacity: int, now: datetime
+        self, capacity: int, open_batches: dict[str, list[Batch]], accounts: dict[str, Account], now: datetime
     ) -> list[Job]:
-        """Give every account its turn, in proportion to its limit."""
-        claimed: list[Job] = []
-        for turn, account_id in enumerate(self._account_turns.in_turn(open_batches)):
-            share = -(-(capacity - len(claimed)) // (len(open_batches) - turn))
-            limit = accounts[account_id].features.max_concurrent_calls
-            used = await self._queue.used_slots(account_id)
-            free = [slot for slot in range(limit) if slot not in used][:share]
-            jobs = await self._claim_in_turn(open_batches[account_id], free, now)
-            self._account_turns.give(account_id, len(jobs), weight=limit)
-            claimed += jobs
+        """Accounts take turns in proportion to their limits, and the batches of each by priority."""
+        await self._gate.look()
+        startable = self._gate.startable(max(capacity, 0))
+        self.must_wait = startable < capacity
+        if not startable:
+            return []
+        slots = await self._free_slots([accounts[account_id] for account_id in open_batches])
+        if not slots:
+            return []
+        used = await self._queue.used_provider_slots()
+        free = [slot for slot in range(self._gate.ceiling) if slot not in used]
+        look = _Look(now, accounts, open_batches, slots, free[: max(0, self._gate.ceiling - len(used))])
+        claimants = {
+            account_id: Claimant(account.turn, account.features.max_concurrent_calls, most=len(slots[account_id]))
+            for account_id, account in accounts.items()
+            if account_id in slots
+        }
+        items = min(startable, len(look.provider_slots))
+        claimed = await take_in_turns(items, claimants, self._accounts, partial(self._claim_of_account, look))
+        await self._gate.schedule(claimed)
         return claimed
 
-    async def _claim_in_turn(self, open_batches: list[Batch], free: list[int], now: datetime) -> list[Job]:
-        """Give every batch of an account its turn; each step of priority weighs double."""
-        claimed: list[Job] = []
-        by_id = {batch.batch_id: batch for batch in sorted(open_batches, key=lambda batch: -batch.priority)}
-        for turn, batch_id in enumerate(self._batch_turns.in_turn(by_id)):
-            batch = by_id[batch_id]
-            share = -(-len(free) // (len(by_id) - turn))
-            slots, free = free[:share], free[share:]
-            if not slots:
-                break
-            jobs = await self._queue.claim(
-                batch_id,
-                slots,
-                worker_id=self._control.worker_id,
-                lease=self._control.lease,
-                now=now,
-                zones=batch.open_zones(now),
-            )
-            self._batch_turns.give(batch_id, len(jobs), weight=2**batch.priority)
-            taken = {job.slot for job in jobs}
-            free += [slot for slot in slots if slot not in taken]
-            claimed += jobs
-            if len(jobs) < len(slots):
-                await self._rest(batch, now)
-            elif jobs:
-                await calls_again(self._batches, self._time, batch)
-        return claimed
+    async def _free_slots(self, accounts: list[Account]) -> dict[str, list[int]]:
+        """The slots that accounts with any left may still fill. A limit that was lowered drains first."""
+        used = await self._queue.used_slots([account.account_id for account in accounts])
+        free: dict[str, list[int]] = {}
+        for account in accounts:
+            taken, limit = used[account.account_id], account.features.max_concurrent_calls
+            if len(taken) < limit:
+                slots = [slot for slot in range(limit) if slot not in taken]
+                free[account.account_id] = slots[: limit - len(taken)]
+        return free
 
-    async def _rest(self, batch: Batch, now: datetime, block: Block | None = None) -> None:
-        """Let a batch sleep that is blocked or had fewer due jobs than slots; or complete it.
+    async def _claim_of_account(self, look: _Look, account_id: str, items: int) -> list[Job]:
+        batches = sorted(look.open_batches[account_id], key=lambda batch: -batch.priority)
+        claimants = {
+            batch.batch_id: Claimant(batch.turn, 2.0**batch.priority, most=self._most(look, batch, items))
+            for batch in batches
+        }
+        return await take_in_turns(items, claimants, self._batches, partial(self._claim_of_batch, look, account_id))
+
+    def _most(self, look: _Look, batch: Batch, items: int) -> int:
+        """A number that rested is tried with one call at a time."""
+        suspect = self._watch.suspect_of(batch, look.accounts[batch.account_id])
+        return 1 if suspect is not None and suspect.is_tried(look.now) else items
+
+    async def _claim_of_batch(self, look: _Look, account_id: str, batch_id: str, items: int) -> list[Job]:
+        (batch,) = (batch for batch in look.open_batches[account_id] if batch.batch_id == batch_id)
+        jobs = await self._queue.claim(
+            batch_id,
+            look.slots[account_id][:items],
+            look.provider_slots,
+            worker_id=self._control.worker_id,
+            lease=self._control.lease,
+            now=look.now,
+            zones=batch.open_zones(look.now),
+        )
+        taken, taken_at_provider = {job.slot for job in jobs}, {job.provider_slot for job in jobs}
+        look.slots[account_id] = [slot for slot in look.slots[account_id] if slot not in taken]
+        look.provider_slots = [slot for slot in look.provider_slots if slot not in taken_at_provider]
+        if len(jobs) < items:
+            await self._rest(batch, look.now)
+        elif jobs:
+            await calls_again(self._batches, self._time, batch)
+        return jobs
+
+    async def _rest(self, batch: Batch, now: datetime, block: Block | None = None) -> bool:
+        """Let a batch sleep that is blocked or had fewer due jobs than slots; or complete it. Whether it sleeps.
 
         In flight is asked before pending, and completion also needs every job counted as final: a job on its way from
         one to the other between the questions must not be overlooked.
@@ -179,12 +245,13 @@ class Claiming:
         if earliest is None and in_flight == 0 and await self._all_final(batch):
             if await self._batches.complete(batch, now):
                 await log_event(self._batches, self._time, batch.batch_id, "batch_completed")
-            return
+            return False
         block = block or closed
         recheck = now + timedelta(seconds=RECHECK_SECONDS)
         until = block.until if block else earliest or recheck
-        if until > now:
-            await rest(self._batches, self._time, batch, min(until, recheck) if in_flight else until, block)
+        if until <= now:
+            return False
+        return await rest(self._batches, self._time, batch, min(until, recheck) if in_flight else until, block)
 
     async def _next_work(self, batch: Batch, now: datetime) -> tuple[datetime | None, Block | None]:
         """When the first pending job may be called, None if none is pending; and the block, if some are due but all of

@@ -37,10 +37,12 @@ from app.domain.provider_errors import (
 from app.domain.variables import call_variables, contact_variables
 from app.services.admission import Admission
 from app.services.call_tuning import CallTuning
+from app.services.from_numbers import FromNumberWatch
 from app.services.funding import Funding
 from app.services.persisting import persist
+from app.services.provider_gate import ProviderGate
 from app.services.settling import Settling
-from app.services.worker_control import ProviderHold, WorkerControl
+from app.services.worker_control import WorkerControl
 
 log = structlog.get_logger("worker")
 
@@ -58,7 +60,6 @@ class CallDefaults:
     """What a call uses where neither the batch nor the account has its own."""
 
     agent_id: str
-    from_number: str
     webhook_url: str
     """Empty: not ours to say."""
 
@@ -74,7 +75,8 @@ class Dialing:
         admission: Admission,
         funding: Funding,
         control: WorkerControl,
-        hold: ProviderHold,
+        gate: ProviderGate,
+        watch: FromNumberWatch,
         time: Time,
         tuning: CallTuning,
         defaults: CallDefaults,
@@ -87,16 +89,24 @@ class Dialing:
         self._admission = admission
         self._funding = funding
         self._control = control
-        self._hold = hold
+        self._gate = gate
+        self._watch = watch
         self._time = time
         self._tuning = tuning
         self._defaults = defaults
 
     async def dial(self, job: Job) -> Job | None:
         """Take a leased job to `in_call`, `verifying` or `settling`; None if it went back or is no longer ours."""
-        if not self._control.may_dial() or self._hold.active:
+        dialed = await self._dial(job)
+        if dialed is None:
+            await self._watch.let_go(job)
+        return dialed
+
+    async def _dial(self, job: Job) -> Job | None:
+        latest = await self._gate.wait_for_start(job)
+        if not self._control.may_dial() or self._gate.is_held:
             waiting_for, reason = job.own_wait
-            await self._put_back(job, waiting_for, Message(code="provider_hold") if self._hold.active else reason)
+            await self._put_back(job, waiting_for, Message(code="provider_hold") if self._gate.is_held else reason)
             return None
         batch, account = await self._batches.get(job.batch_id), await self._accounts.get(job.account_id)
         if batch is None or account is None:
@@ -111,10 +121,12 @@ class Dialing:
             await self._turn_away(job, batch, UNFUNDED)
             return None
         await self._funding.note_back(batch, account)
-        return await self._send(job, batch, account, decision)
+        return await self._send(job, batch, account, decision, latest)
 
-    async def _send(self, job: Job, batch: Batch, account: Account, attempt: Attempt) -> Job | None:
-        """Store the intent and ask Retell, once."""
+    async def _send(
+        self, job: Job, batch: Batch, account: Account, attempt: Attempt, latest: datetime | None
+    ) -> Job | None:
+        """Store the intent and ask Retell, once, and not after `latest`."""
         asked_at = self._time.monotonic()
         dialing = await self._queue.intend(job, attempt, lease=self._control.lease)
         if dialing is None:
@@ -129,8 +141,10 @@ class Dialing:
             await self._withdraw(dialing, attempt, _waiting(job, refusal), refusal.reason, self._due_at(refusal))
             return None
         stale = took > self._tuning.intent_freshness
-        if stale or not self._control.may_dial():
-            log.warning("intent_withdrawn", stale=stale)
+        # Its start is lost then: a call now would fall together with those of the starts that follow.
+        late = latest is not None and self._time.now() > latest
+        if stale or late or not self._control.may_dial():
+            log.warning("intent_withdrawn", stale=stale, late=late)
             await self._withdraw(dialing, attempt, WaitingFor.PROVIDER, None)
             return None
         log.info(
@@ -146,11 +160,8 @@ class Dialing:
         try:
             report = await self._provider.place(attempt.request_body)
         except (ProviderUnreachable, Throttled) as error:
-            seconds = self._hold.trouble(error.retry_after)
-            log.warning(
-                "retell_waited_for", error=type(error).__name__, detail=error.detail, wait_seconds=round(seconds, 1)
-            )
             reason = Message(code="provider_waited_for", params={"detail": error.detail})
+            await self._gate.not_placed(error)
             await self._withdraw(job, attempt, WaitingFor.PROVIDER, reason)
             return None
         except NumberRejected as error:
@@ -163,10 +174,10 @@ class Dialing:
             log.warning("call_perhaps_placed", detail=error.detail)
             return await persist(self._control, lambda: self._queue.mark_verifying(job, self._time.now()))
         else:
-            if self._hold.well():
-                log.info("retell_answers_again")
             log.info("call_placed", call_id=report.call_id)
-            return await persist(self._control, lambda: self._queue.mark_in_call(job, report, self._time.now()))
+            placed = await persist(self._control, lambda: self._queue.mark_in_call(job, report, self._time.now()))
+            await self._gate.placed()
+            return placed
         return await persist(self._control, lambda: self._settling.decide(job, outcome, None, detail))
 
     async def _decide(self, job: Job, batch: Batch, account: Account) -> Attempt | Refusal:
@@ -196,6 +207,7 @@ class Dialing:
             number=job.attempts + 1,
             phone=phone,
             phone_index=phone_index,
+            from_number=order.from_number,
             max_duration_seconds=seconds,
             ring_seconds=settings.ring_timeout,
             reserved=worst.units,
@@ -215,7 +227,7 @@ class Dialing:
             job_id=job.job_id,
             batch_id=job.batch_id,
             account_id=job.account_id,
-            from_number=batch.retell_from_number or account.retell_from_number or self._defaults.from_number,
+            from_number=self._watch.number_of(batch, account),
             to_number=phone,
             agent_id=batch.retell_agent_id or account.retell_agent_id or self._defaults.agent_id or None,
             ring_seconds=settings.ring_timeout,
@@ -250,7 +262,8 @@ class Dialing:
         """When to ask again; None keeps the job's turn."""
         if refusal.kind is RefusalKind.PERSON_BUSY:
             return self._time.now() + timedelta(seconds=random.uniform(*PERSON_PAUSE_SECONDS))  # noqa: S311 - jitter, not a secret
-        return refusal.until
+        # The number concerns the whole batch, which sleeps as long: its jobs keep their order.
+        return None if refusal.kind is RefusalKind.FROM_NUMBER_RESTING else refusal.until
 
     async def _wait_for_money(self, job: Job, batch: Batch) -> None:
         """The contact keeps its turn: it is due as soon as there is money."""

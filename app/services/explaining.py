@@ -1,25 +1,28 @@
 """Loads what must be known to explain why batches, and their jobs, are not being called just now."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from app.domain.batches import Batch, BatchStatus, Progress
+from app.domain.batches import Batch, BatchStatus, Block, Progress
 from app.domain.estimate import Estimate, estimate_end
 from app.domain.explanation import Explanation, Obstacle, batch_obstacle, explain
 from app.domain.jobs import Job
-from app.domain.ports import Accounts, Time
+from app.domain.ports import Accounts, ProviderLimits, Time
 
 
 class Explaining:
-    def __init__(self, accounts: Accounts, time: Time) -> None:
+    def __init__(self, accounts: Accounts, limits: ProviderLimits, time: Time) -> None:
         self._accounts = accounts
+        self._limits = limits
         self._time = time
 
     async def obstacles(self, batches: Sequence[tuple[Batch, Progress]]) -> dict[str, Obstacle | None]:
         """By batch. One question to the accounts, however many batches."""
         accounts = await self._accounts.get_many({batch.account_id for batch, _ in batches})
         now = self._time.now()
+        hold = await self._hold(now)
         return {
-            batch.batch_id: batch_obstacle(batch, accounts.get(batch.account_id), progress, now)
+            batch.batch_id: batch_obstacle(batch, accounts.get(batch.account_id), progress, now, hold=hold)
             for batch, progress in batches
         }
 
@@ -40,4 +43,10 @@ class Explaining:
         account = await self._accounts.get(batch.account_id)
         progress = Progress(pending=1, in_progress=len(account.reservations) if account else 0)
         now = self._time.now()
-        return explain(job, batch, batch_obstacle(batch, account, progress, now), now)
+        obstacle = batch_obstacle(batch, account, progress, now, hold=await self._hold(now))
+        return explain(job, batch, obstacle, now)
+
+    async def _hold(self, now: datetime) -> Block | None:
+        """A pause of all workers is written nowhere but in its own place: it would concern every batch."""
+        hold = (await self._limits.read()).held(now)
+        return None if hold is None else Block(reason=hold.reason, since=hold.since, until=hold.until)

@@ -2,7 +2,7 @@
 
     settling stored in the job → do-not-call entries, if asked for → ledger entry (id = attempt id) → charge swapped for
     the reservation (its presence is the once-only token), in the balance and in the batch's budget → batch paused if
-    the outcome says so → job leaves `settling` → batch woken
+    the outcome says so → the number called from is judged → job leaves `settling` → batch woken
 
 A crash anywhere leaves a job in `settling`, and whoever adopts it calls `apply` again.
 """
@@ -24,6 +24,7 @@ from app.domain.retry_policy import NextStep, next_step
 from app.domain.transactions import Transaction, TransactionType
 from app.services.batch_events import pause_by_system
 from app.services.call_tuning import CallTuning
+from app.services.from_numbers import FromNumberWatch
 from app.services.funding import Funding
 
 log = structlog.get_logger("worker")
@@ -37,6 +38,7 @@ class Settling:
         queue: JobQueue,
         funding: Funding,
         do_not_call: DoNotCallList,
+        watch: FromNumberWatch,
         time: Time,
         tuning: CallTuning,
     ) -> None:
@@ -45,6 +47,7 @@ class Settling:
         self._queue = queue
         self._funding = funding
         self._do_not_call = do_not_call
+        self._watch = watch
         self._time = time
         self._tuning = tuning
 
@@ -76,6 +79,7 @@ class Settling:
             await pause_by_system(
                 self._batches, self._time, job.batch_id, Message(code="stopped_by_provider", params={"detail": reason})
             )
+        await self._watch.note(job)
         step = next_step(
             job,
             settlement.outcome,

@@ -6,6 +6,8 @@ list of calls is asked by metadata. Not found proves nothing (retell.md §3.5): 
 dials. A call that a webhook has named for the attempt is asked for before anything else.
 """
 
+from datetime import timedelta
+
 import structlog
 
 from app.domain.admission import Refusal
@@ -22,10 +24,14 @@ from app.services.call_tuning import CallTuning
 from app.services.dialing import rejection_of
 from app.services.hints import Heard, Hints
 from app.services.persisting import persist
+from app.services.provider_gate import ProviderGate
 from app.services.settling import Settling
-from app.services.worker_control import ProviderHold, WorkerControl
+from app.services.worker_control import WorkerControl
 
 log = structlog.get_logger("worker")
+
+TRY_AGAIN_BASE = timedelta(seconds=1)
+TRY_AGAIN_CAP = timedelta(seconds=30)
 
 
 class Verifying:
@@ -40,6 +46,7 @@ class Verifying:
         settling: Settling,
         admission: Admission,
         control: WorkerControl,
+        gate: ProviderGate,
         time: Time,
         tuning: CallTuning,
     ) -> None:
@@ -52,6 +59,7 @@ class Verifying:
         self._settling = settling
         self._admission = admission
         self._control = control
+        self._gate = gate
         self._time = time
         self._tuning = tuning
 
@@ -64,6 +72,9 @@ class Verifying:
         tries, resend_tells = 0, True
         while not self._control.stopping.is_set():
             tries += 1
+            if self._in_resend_window(attempt):
+                # What is sent again may be the first that arrives: it, too, is a start.
+                await self._gate.wait_for_start(job)
             checked_at = self._time.monotonic()
             # What was decided meanwhile counts: the contact may be cancelled, or the job somebody else's.
             current = await self._queue.still_mine(job)
@@ -89,8 +100,7 @@ class Verifying:
             if not may_send and self._time.now() - attempt.intent_at > self._tuning.verify_patience:
                 log.warning("call_uncertain")
                 return await self._queue.mark_uncertain(job, self._time.now())
-            wait = backoff(tries, ProviderHold.BASE, ProviderHold.CAP / 2).total_seconds()
-            await self._control.pause(wait, heard.news)
+            await self._control.pause(backoff(tries, TRY_AGAIN_BASE, TRY_AGAIN_CAP).total_seconds(), heard.news)
         return None
 
     async def _found(self, job: Job, calls: list[CallReport]) -> Job | None:
@@ -101,10 +111,13 @@ class Verifying:
     async def _may_send(self, job: Job, attempt: Attempt) -> bool:
         """Whether the call, if it was never placed, may be placed by sending the request again."""
         batch, account = await self._batches.get(job.batch_id), await self._accounts.get(job.account_id)
-        if batch is None or account is None or self._time.now() - attempt.intent_at > self._tuning.resend_window:
+        if batch is None or account is None or not self._in_resend_window(attempt):
             return False
         judged = await self._admission.judge(job, batch, account)
         return self._control.may_dial() and not isinstance(judged, Refusal)
+
+    def _in_resend_window(self, attempt: Attempt) -> bool:
+        return self._time.now() - attempt.intent_at <= self._tuning.resend_window
 
     async def _trace(self, attempt: Attempt, heard: Heard) -> list[CallReport]:
         return (await self._calls.trace(attempt, heard)).calls

@@ -36,9 +36,12 @@ class WorkerControl:
 
     async def pause(self, seconds: float, wake: asyncio.Event | None = None) -> None:
         """Sleep `seconds` ± 20 %, or until `wake`, or until the worker is told to stop."""
-        jittered = seconds * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, not a secret
+        await self.rest(seconds * random.uniform(0.8, 1.2), wake)  # noqa: S311 - jitter, not a secret
+
+    async def rest(self, seconds: float, wake: asyncio.Event | None = None) -> None:
+        """Sleep exactly `seconds`, or until `wake`, or until the worker is told to stop."""
         try:
-            async with asyncio.timeout(jittered):
+            async with asyncio.timeout(seconds):
                 await self.told(*([wake] if wake else []))
         except TimeoutError:
             return
@@ -54,7 +57,7 @@ class WorkerControl:
 
 
 class ProviderHold:
-    """While Retell cannot be reached or throttles us, this process claims nothing: waiting is not an attempt."""
+    """While Retell throttles its questions, this process asks none. Calls wait by services/provider_gate.py instead."""
 
     BASE = timedelta(seconds=1)
     CAP = timedelta(minutes=1)

@@ -80,7 +80,8 @@ def _check_limits(simulator: Simulator) -> bool:
     knobs = simulator.knobs
     if knobs.cps_limit is not None and simulator.calls.created_within(1.0) >= knobs.cps_limit:
         raise Refused(429)
-    over = knobs.concurrency_limit > 0 and simulator.calls.live_count() >= knobs.concurrency_limit
+    outbound = max(0, knobs.concurrency_limit - knobs.reserved_inbound_concurrency)
+    over = knobs.concurrency_limit > 0 and simulator.calls.live_count() >= outbound
     if over and knobs.over_limit == "http_429":
         raise Refused(429)
     return over

@@ -76,6 +76,8 @@ class Knobs(_Knobs):
     """401 and 403 refuse everything, 402 refuses creates (§9)."""
     concurrency_limit: Annotated[int, Field(ge=0)] = 20
     """0: no limit."""
+    reserved_inbound_concurrency: Annotated[int, Field(ge=0)] = 0
+    """The part of the limit that outbound calls cannot have (§7.2)."""
     over_limit: Literal["http_429", "error_call"] = "http_429"
     cps_limit: Annotated[int, Field(ge=1)] | None = None
     """New calls per real second; beyond it 429."""

@@ -86,7 +86,7 @@ async def _get_concurrency(simulator: Simulator, _request: Request) -> JsonObjec
         "purchased_concurrency": 0,
         "concurrency_purchase_limit": 100,
         "remaining_purchase_limit": 100,
-        "reserved_inbound_concurrency": 0,
+        "reserved_inbound_concurrency": simulator.knobs.reserved_inbound_concurrency,
         "concurrency_burst_enabled": False,
         "concurrency_burst_limit": 0,
     }

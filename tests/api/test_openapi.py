@@ -70,6 +70,8 @@ def test_every_route_of_this_version_is_there() -> None:
         "GET /do-not-call/check",
         "DELETE /do-not-call/{entry_id}",
         "POST /webhooks/retell",
+        "GET /from-numbers",
+        "POST /from-numbers/{from_number}/reset",
     }
 
 

@@ -269,10 +269,10 @@ async def test_an_undoing_that_is_interrupted_is_done_by_the_next_worker(
     await importing.jobs.insert_many([make_job_of(importing.batch, 1)])
     importing.time.advance(IMPORT_LEASE)
 
-    async def crash(_batch_id: str) -> None:
+    async def crash(_self: object, _batch_id: str) -> None:
         raise ConnectionError
 
-    monkeypatch.setattr(importing.jobs if step == "delete_of_batch" else importing.batches, step, crash)
+    monkeypatch.setattr(MongoJobs if step == "delete_of_batch" else MongoBatches, step, crash)
     with pytest.raises(ConnectionError):
         await importing.claim()
     assert not await importing.nothing_is_left()

@@ -111,7 +111,7 @@ async def assert_away(database: Database) -> None:
         lambda: MongoAccounts(database).reserve("x", "a", Decimal(1)),
         lambda: MongoBatches(database).due(now, 1),
         lambda: MongoJobs(database).get("x"),
-        lambda: MongoJobQueue(database).claim("x", [0], worker_id="w", lease=timedelta(1), now=now),
+        lambda: MongoJobQueue(database).claim("x", [0], [0], worker_id="w", lease=timedelta(1), now=now),
         lambda: MongoJobQueue(database).renew("w", ["x"], timedelta(1)),
         lambda: MongoTransactions(database).get("x"),
     ]

@@ -1,6 +1,7 @@
 """The queue of jobs on a real MongoDB: claimed once, never past the slots, moved only by who holds them."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
@@ -26,6 +27,8 @@ from tests.builders import NOW, make_attempt, make_job, make_report
 
 LEASE = timedelta(seconds=60)
 SECOND = timedelta(seconds=1)
+PROVIDER_SLOTS = itertools.count(1000)
+"""Slots at the provider that no test names."""
 REASON = Message(code="max_attempts_reached", params={"attempts": 3})
 CHARGE = Charge(seconds=0, minutes=Decimal(0), units=Decimal(0), cost=Decimal(0))
 
@@ -83,6 +86,7 @@ def held(state: JobState = JobState.LEASED, **changes: Any) -> Job:
         "state": state,
         "fence": 3,
         "slot": 0,
+        "provider_slot": next(PROVIDER_SLOTS),
         "worker_id": "worker-1",
         "lease_until": NOW,
         "attempt_id": "attempt-1",
@@ -94,7 +98,8 @@ def held(state: JobState = JobState.LEASED, **changes: Any) -> Job:
 async def claim(queue: MongoJobQueue, slots: int | list[int], *, worker: str = "worker-1", **changes: Any) -> list[Job]:
     batch_id = changes.pop("batch_id", "batch-1")
     numbers = list(range(slots)) if isinstance(slots, int) else slots
-    return await queue.claim(batch_id, numbers, worker_id=worker, lease=LEASE, now=changes.pop("now", NOW))
+    at_provider = changes.pop("provider_slots", numbers)
+    return await queue.claim(batch_id, numbers, at_provider, worker_id=worker, lease=LEASE, now=changes.pop("now", NOW))
 
 
 # Claiming ---------------------------------------------------------------------------------------------------------
@@ -167,6 +172,35 @@ async def test_the_database_refuses_a_second_holder_of_a_slot(store: Store) -> N
         await store.put(held(job_id="two", slot=3))
     await store.put(held(job_id="two", slot=4))
     await store.put(held(job_id="three", slot=3, account_id="acc-2"))
+
+
+async def test_the_database_refuses_a_second_holder_of_a_provider_slot_whatever_the_account(store: Store) -> None:
+    await store.add(held(job_id="one", slot=0, provider_slot=3))
+    with pytest.raises(DuplicateKeyError):
+        await store.put(held(job_id="two", slot=1, provider_slot=3, account_id="acc-2"))
+    await store.put(held(job_id="two", slot=1, provider_slot=4, account_id="acc-2"))
+
+
+async def test_workers_of_many_accounts_never_hold_more_than_the_provider_allows(
+    queue: MongoJobQueue, store: Store
+) -> None:
+    for number in range(6):
+        await store.add(*pending(10, batch_id=f"batch-{number}", account_id=f"acc-{number}"))
+    for _ in range(3):
+        await asyncio.gather(
+            *(claim(queue, 10, batch_id=f"batch-{n % 6}", worker=f"w-{n}", provider_slots=range(7)) for n in range(18))
+        )
+    leased = [job for job in await store.all() if job.state is JobState.LEASED]
+    assert sorted(job.provider_slot for job in leased if job.provider_slot is not None) == list(range(7))
+    assert await queue.used_provider_slots() == set(range(7))
+
+
+async def test_used_provider_slots_are_read_from_the_index_alone(store: Store, collection: Collection) -> None:
+    await store.add(held(job_id="one", slot=0, provider_slot=5), *pending(300))
+    used = collection.find({"provider_slot": {"$gte": 0}}, {"_id": False, "provider_slot": True})
+    statistics = (await used.explain())["executionStats"]
+    assert (statistics["nReturned"], statistics["totalDocsExamined"]) == (1, 0)
+    assert statistics["totalKeysExamined"] <= 2
 
 
 async def test_any_number_of_jobs_holds_no_slot(store: Store) -> None:
@@ -256,9 +290,8 @@ async def test_used_slots_and_held_attempts_are_those_of_the_accounts_jobs_in_fl
         held(job_id="other", slot=3, account_id="acc-2", attempt_id="c"),
         *pending(3),
     )
-    assert await queue.used_slots("acc-1") == {0, 7}
+    assert await queue.used_slots(["acc-1", "acc-3"]) == {"acc-1": {0, 7}, "acc-3": set()}
     assert await queue.held_attempts("acc-1") == {"a", "b"}
-    assert await queue.used_slots("acc-3") == set()
 
 
 async def test_used_slots_are_read_from_the_index_alone(store: Store, collection: Collection) -> None:
@@ -395,7 +428,7 @@ async def test_a_move_that_is_not_in_the_table_is_an_error(
 
 # What a move leaves -----------------------------------------------------------------------------------------------
 
-HELD = {"slot", "worker_id", "lease_until", "attempt_id"}
+HELD = {"slot", "provider_slot", "worker_id", "lease_until", "attempt_id"}
 
 
 @pytest.mark.parametrize("due_at", [None, NOW + LEASE])

@@ -1,14 +1,19 @@
-"""A claimer wired as the composition root wires it, at a time of the test's own."""
+"""A claimer wired as the composition root wires it, at a time of the test's own. Retell is away."""
 
 from datetime import timedelta
 
 from app.domain.ports import Accounts, Batches, JobQueue, Jobs, Time
+from app.integrations.retell.client import RetellClient
 from app.repositories.budgets import MongoBudgets
 from app.repositories.database import Database
+from app.repositories.from_numbers import MongoFromNumbers
+from app.repositories.provider_limits import MongoProviderLimits
 from app.repositories.transactions import MongoTransactions
 from app.services.claiming import Claiming
+from app.services.from_numbers import FromNumberWatch
 from app.services.funding import Funding
-from app.services.worker_control import ProviderHold, WorkerControl
+from app.services.provider_gate import GateSettings, ProviderGate
+from app.services.worker_control import WorkerControl
 
 
 def make_claiming(
@@ -19,9 +24,15 @@ def make_claiming(
     queue: JobQueue,
     time: Time,
     lease: timedelta = timedelta(days=1),
+    *,
+    worker_id: str = "worker-1",
+    max_concurrent: int = 1000,
 ) -> Claiming:
     funding = Funding(
         accounts, batches, MongoBudgets(database), MongoTransactions(database), time, timedelta(minutes=5)
     )
-    control = WorkerControl("worker-1", time, lease)
-    return Claiming(accounts, batches, jobs, queue, funding, control, ProviderHold(time), time)
+    control = WorkerControl(worker_id, time, lease)
+    nobody = RetellClient("http://127.0.0.1:9", "key", time, create_timeout=1, read_timeout=1, max_connections=1)
+    gate = ProviderGate(MongoProviderLimits(database), nobody, control, time, GateSettings(0, max_concurrent))
+    watch = FromNumberWatch(MongoFromNumbers(database), batches, time, "+56226000000")
+    return Claiming(accounts, batches, jobs, queue, funding, control, gate, watch, time)

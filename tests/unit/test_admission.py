@@ -12,6 +12,7 @@ from app.domain.admission import Refusal, RefusalKind, refuse
 from app.domain.batches import BatchStatus
 from app.domain.calling_hours import CLOSING_MARGIN
 from app.domain.do_not_call import DoNotCallMatch, DoNotCallScope
+from app.domain.from_numbers import Rest
 from app.domain.holiday_calendar import HolidayCalendar
 from app.domain.jobs import JobState
 from app.domain.person_caps import CapCounts, CapPeriod, PersonCap
@@ -32,6 +33,7 @@ from tests.builders import (
 SUNDAY = datetime(2026, 6, 7, 16, 0, tzinfo=UTC)
 MONDAY_NINE = datetime(2026, 6, 8, 13, 0, tzinfo=UTC)
 LIMIT = 5
+RESTS = Rest(number="+56226000000", until=MONDAY_NINE)
 FOR_GOOD = DoNotCallMatch(until=None, scope=DoNotCallScope.GLOBAL)
 IN_CALL = OtherJob(job_id="job-2", state=JobState.IN_CALL)
 ONCE_A_WEEK = PersonCap(counts=CapCounts.ATTEMPTS, max=1, period=CapPeriod.ROLLING, days=7)
@@ -50,7 +52,9 @@ def ask(
     """Ask for a job that may be dialed, but for the changes."""
     settings = make_settings(hours=OFFICE, max_attempts=3)
     return refuse(
-        make_job(**{"state": JobState.LEASED, "slot": 0, "contact": make_contact(2), **(job or {})}),
+        make_job(
+            **{"state": JobState.LEASED, "slot": 0, "provider_slot": 0, "contact": make_contact(2), **(job or {})}
+        ),
         make_batch(**{"call_settings": settings, **(batch or {})}),
         make_account(**{"features": Features(max_concurrent_calls=LIMIT), **(account or {})}),
         make_circumstances(**(circumstances or {})),
@@ -69,6 +73,8 @@ OBSTACLES: list[tuple[RefusalKind, str, dict[str, Any]]] = [
     (RefusalKind.ACCOUNT_SUSPENDED, "account_suspended", {"account": {"status": AccountStatus.SUSPENDED}}),
     (RefusalKind.AT_LIMIT, "at_limit", {"job": {"slot": None}}),
     (RefusalKind.AT_LIMIT, "at_limit", {"job": {"slot": LIMIT}}),
+    (RefusalKind.AT_LIMIT, "at_provider_limit", {"job": {"provider_slot": None}}),
+    (RefusalKind.AT_LIMIT, "at_provider_limit", {"job": {"provider_slot": 3}, "circumstances": {"provider_limit": 3}}),
     (RefusalKind.MAX_ATTEMPTS, "max_attempts_reached", {"job": {"attempts": 3}}),
     (RefusalKind.MAX_ATTEMPTS, "max_attempts_reached", {"job": {"attempts": 4, "extra_attempts": 1}}),
     (RefusalKind.NO_PHONE_LEFT, "no_phone_left", {"job": {"retired_phones": [phone(1), phone(2)]}}),
@@ -80,6 +86,7 @@ OBSTACLES: list[tuple[RefusalKind, str, dict[str, Any]]] = [
     ),
     (RefusalKind.PERSON_CAP, "person_cap_reached", CALLED_AN_HOUR_AGO),
     (RefusalKind.PERSON_BUSY, "person_in_another_call", {"circumstances": {"others": [IN_CALL]}}),
+    (RefusalKind.FROM_NUMBER_RESTING, "from_number_resting", {"circumstances": {"from_number_rest": RESTS}}),
 ]
 
 
@@ -88,7 +95,8 @@ def test_each_obstacle_is_refused_with_its_reason(kind: RefusalKind, code: str, 
     refusal = ask(**obstacle)
     assert refusal is not None
     assert (refusal.kind, refusal.reason.code) == (kind, code)
-    assert (refusal.until is not None) == (kind in {RefusalKind.OUTSIDE_HOURS, RefusalKind.PERSON_CAP})
+    later = {RefusalKind.OUTSIDE_HOURS, RefusalKind.PERSON_CAP, RefusalKind.FROM_NUMBER_RESTING}
+    assert (refusal.until is not None) == (kind in later)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +131,8 @@ def combinations() -> Iterator[dict[str, Any]]:
         [{}, {"batch": {"status": BatchStatus.PAUSED}}],
         [{}, {"account": {"status": AccountStatus.SUSPENDED}}],
         [{}, {"job": {"slot": LIMIT}}],
+        [{}, {"job": {"provider_slot": None}}],
+        [{}, {"circumstances": {"from_number_rest": RESTS}}],
         [{}, {"job": {"attempts": 3}}],
         [{}, {"job": {"retired_phones": [phone(1), phone(2)]}}],
         [{}, {"now": SUNDAY}],
@@ -140,7 +150,7 @@ def combinations() -> Iterator[dict[str, Any]]:
 
 def test_no_obstacle_lifts_another() -> None:
     found = [ask(**obstacles) for obstacles in combinations()]
-    assert len(found) == 2**9 - 1
+    assert len(found) == 2**11 - 1
     assert None not in found
 
 

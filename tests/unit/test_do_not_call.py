@@ -101,7 +101,7 @@ def test_refused_only_if_every_phone_is_listed_and_until_the_first_comes_off(
 ) -> None:
     found = found[:4]
     listed = {phone(n): match for n, match in enumerate(found, 1) if match is not None}
-    job = make_job(state=JobState.LEASED, slot=0, contact=make_contact(len(found)))
+    job = make_job(state=JobState.LEASED, slot=0, provider_slot=0, contact=make_contact(len(found)))
     refusal = refuse(job, make_batch(), make_account(), make_circumstances(do_not_call=listed), NOW)
     if None in found:
         assert refusal is None
@@ -117,7 +117,7 @@ def test_an_expiry_outside_the_hours_waits_for_them() -> None:
     batch = make_batch(call_settings=make_settings(hours=OFFICE))
     night = NOW.replace(hour=23)  # 19:00 in Santiago
     refusal = refuse(
-        make_job(state=JobState.LEASED, slot=0),
+        make_job(state=JobState.LEASED, slot=0, provider_slot=0),
         batch,
         make_account(),
         make_circumstances(do_not_call={phone(1): until(night)}),
@@ -129,7 +129,7 @@ def test_an_expiry_outside_the_hours_waits_for_them() -> None:
 
 
 def test_a_person_on_the_list_is_called_on_no_phone() -> None:
-    job = make_job(state=JobState.LEASED, slot=0, contact=make_contact(2, dni="12.345.678-5"))
+    job = make_job(state=JobState.LEASED, slot=0, provider_slot=0, contact=make_contact(2, dni="12.345.678-5"))
     circumstances = make_circumstances(do_not_call={"id:123456785": FOR_GOOD})
     refusal = refuse(job, make_batch(), make_account(), circumstances, NOW)
     assert refusal is not None
@@ -138,7 +138,7 @@ def test_a_person_on_the_list_is_called_on_no_phone() -> None:
 
 def test_an_attempt_is_judged_by_its_own_phone() -> None:
     """Its request names that phone: that the contact has another one does not help."""
-    job = make_job(state=JobState.VERIFYING, slot=0, contact=make_contact(2), attempt=make_attempt())
+    job = make_job(state=JobState.VERIFYING, slot=0, provider_slot=0, contact=make_contact(2), attempt=make_attempt())
     batch, account = make_batch(), make_account()
     own, other = ({phone(n): FOR_GOOD} for n in (1, 2))
     assert refuse(job, batch, account, make_circumstances(do_not_call=own), NOW) is not None

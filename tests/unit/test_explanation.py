@@ -254,6 +254,7 @@ def test_refusals_come_with_texts() -> None:
         RefusalKind.PERSON_CAP: "person_cap_reached",
         RefusalKind.PERSON_BUSY: "person_in_another_call",
         RefusalKind.OUTSIDE_HOURS: "outside_hours",
+        RefusalKind.FROM_NUMBER_RESTING: "from_number_resting",
         RefusalKind.NO_BALANCE: "no_balance",
         RefusalKind.UNDECIDED: "admission_failed",
     }

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from app.domain.calls import CallReport, CallStatus
 from app.domain.outcomes import (
+    BLOCKED,
     CALLBACK,
     HUMAN,
     NOBODY,
@@ -51,9 +52,9 @@ REASONS = [
         False,
     ),
     ("telephony_provider_unavailable", NOT_CONNECTED, Disposition.PROVIDER_TROUBLE, Effect.RETRY_SOON, False),
-    ("sip_routing_error", NOT_CONNECTED, Disposition.STOPPED_BY_PROVIDER, Effect.STOP_BATCH, False),
-    ("marked_as_spam", NOT_CONNECTED, Disposition.STOPPED_BY_PROVIDER, Effect.STOP_BATCH, False),
-    ("network_blocked", NOT_CONNECTED, Disposition.STOPPED_BY_PROVIDER, Effect.STOP_BATCH, False),
+    ("sip_routing_error", NOT_CONNECTED, Disposition.BLOCKED, Effect.RETRY_SOON, False),
+    ("marked_as_spam", NOT_CONNECTED, Disposition.BLOCKED, Effect.RETRY_SOON, False),
+    ("network_blocked", NOT_CONNECTED, Disposition.BLOCKED, Effect.RETRY_SOON, False),
     ("concurrency_limit_reached", ERROR, Disposition.PROVIDER_TROUBLE, Effect.RETRY_SOON, False),
     ("no_valid_payment", ERROR, Disposition.STOPPED_BY_PROVIDER, Effect.STOP_BATCH, False),
     ("credit_exhausted", ERROR, Disposition.STOPPED_BY_PROVIDER, Effect.STOP_BATCH, False),
@@ -95,7 +96,8 @@ def test_the_table_above_names_all_39_reasons() -> None:
 
 
 def test_every_documented_reason_but_those_of_inbound_and_web_calls_is_named_in_one_bucket() -> None:
-    buckets = [HUMAN, frozenset(NOBODY), PROVIDER_TROUBLE, STOP_SET, {"user_requested_dnc", "invalid_destination"}]
+    special = {"user_requested_dnc", "invalid_destination"}
+    buckets = [HUMAN, frozenset(NOBODY), PROVIDER_TROUBLE, STOP_SET, BLOCKED, special]
     named = [reason for bucket in buckets for reason in bucket]
     assert len(named) == len(set(named))
     assert set(named) == ALL_REASONS - NOT_FOR_OUTBOUND

@@ -148,7 +148,7 @@ def test_the_refusal_names_the_rule_and_a_time_within_the_hours() -> None:
     cap = PersonCap(counts=CapCounts.CONVERSATIONS, max=1, period=CapPeriod.DAY)
     others = [OtherJob(job_id="job-2", state=JobState.COMPLETED, history=[make_record(disposition="answered")])]
     refusal = refuse(
-        make_job(state=JobState.LEASED, slot=0),
+        make_job(state=JobState.LEASED, slot=0, provider_slot=0),
         make_batch(call_settings=make_settings(hours=OFFICE)),
         make_account(person_caps=[cap]),
         make_circumstances(others=others),
@@ -170,7 +170,9 @@ def test_the_refusal_names_the_rule_and_a_time_within_the_hours() -> None:
 
 def test_the_jobs_own_calls_count_too() -> None:
     cap = PersonCap(counts=CapCounts.ATTEMPTS, max=1, period=CapPeriod.ROLLING, days=7)
-    job = make_job(state=JobState.LEASED, slot=0, attempts=1, history=[make_record(NOW - timedelta(days=2))])
+    job = make_job(
+        state=JobState.LEASED, slot=0, provider_slot=0, attempts=1, history=[make_record(NOW - timedelta(days=2))]
+    )
     refusal = refuse(job, make_batch(), make_account(person_caps=[cap]), make_circumstances(), NOW)
     assert refusal is not None
     assert refusal.until == NOW + timedelta(days=5)

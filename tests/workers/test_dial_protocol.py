@@ -365,7 +365,7 @@ async def test_retell_away_costs_no_attempt_and_is_waited_for(campaigns: Campaig
 
 
 async def test_throttling_costs_no_attempt(campaigns: Campaigns, simulator: RunningSimulator) -> None:
-    await simulator.knobs(concurrency_limit=2)
+    await simulator.knobs(cps_limit=2)
     account = await campaigns.account(limit=10)
     batch = await campaigns.batch(account, [[n] for n in numbers(8)])
     worker = await campaigns.worker()
@@ -473,7 +473,7 @@ async def test_a_claim_whose_answer_was_lost_runs_out(campaigns: Campaigns, simu
     queue = MongoJobQueue(campaigns.container.database)
     now = campaigns.container.clock.now()
     lost = await queue.claim(
-        batch.batch_id, [0], worker_id=worker.control.worker_id, lease=worker.control.lease, now=now
+        batch.batch_id, [0], [0], worker_id=worker.control.worker_id, lease=worker.control.lease, now=now
     )
     assert len(lost) == 1
 

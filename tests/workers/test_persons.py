@@ -29,7 +29,7 @@ async def claim_one_each(workers: tuple[Worker, Worker], campaigns: Campaigns, b
         now = campaigns.container.clock.now()
         worker.control.renewed_at = campaigns.container.clock.monotonic()  # no runner beats its heart here
         (job,) = await queue.claim(
-            batch.batch_id, [slot], worker_id=worker.control.worker_id, lease=worker.control.lease, now=now
+            batch.batch_id, [slot], [slot], worker_id=worker.control.worker_id, lease=worker.control.lease, now=now
         )
         assert job.state is JobState.LEASED
 
@@ -60,7 +60,9 @@ async def test_two_workers_that_race_for_one_person_never_both_call(
         for job in calling:
             # Out of the next round's way.
             await campaigns.set_job(job, state="completed")
-        await campaigns.container.database.collection("jobs").update_many({}, {"$unset": {"slot": ""}})
+        await campaigns.container.database.collection("jobs").update_many(
+            {}, {"$unset": {"slot": "", "provider_slot": ""}}
+        )
     assert (await simulator.summary())["calls_created"] == called
 
 

@@ -217,7 +217,7 @@ async def test_a_contact_that_stops_the_batch_does_not_do_so_for_ever(
     campaigns: Campaigns, simulator: RunningSimulator
 ) -> None:
     phone = numbers(1)
-    await simulator.script({phone[0]: ["sip_routing_error"]})
+    await simulator.script({phone[0]: ["scam_detected"]})
     batch = await campaigns.batch(await campaigns.account(), [phone], max_attempts=2)
     worker = await campaigns.worker()
 

@@ -278,6 +278,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "en": "days goes with period «rolling» only.",
     },
     # The do-not-call list
+    "from_number_not_suspected": {
+        "es": "El número {from_number} no descansa ni está bajo sospecha.",
+        "en": "The number {from_number} neither rests nor is under suspicion.",
+    },
     "do_not_call_entry_not_found": {
         "es": "No existe la entrada «{entry_id}» en la lista de no llamar.",
         "en": "There is no entry «{entry_id}» on the do-not-call list.",

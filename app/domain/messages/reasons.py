@@ -40,6 +40,28 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Se alcanzó el máximo de {limit} llamadas simultáneas de la cuenta",
         "en": "The account's maximum of {limit} simultaneous calls is reached",
     },
+    "from_number_resting": {
+        "es": "El número {from_number} descansa hasta {until} ({timezone}): sus últimas llamadas terminaron mal",
+        "en": "The number {from_number} rests until {until} ({timezone}): its last calls ended badly",
+    },
+    "from_number_suspect_trunk": {
+        "es": "El número {from_number} descansa: {count} destinos distintos seguidos figuran como inválidos. Revise la "
+        "troncal y el formato de los números; esos teléfonos pueden ser válidos, aunque no se les vuelva a llamar",
+        "en": "The number {from_number} rests: {count} different destinations in a row are said to be invalid. Check "
+        "the trunk and the format of the numbers; those phones may be valid, though they are not called again",
+    },
+    "from_number_blocked": {
+        "es": "El número {from_number} descansa: la red bloqueó {count} de sus últimas {of} llamadas (spam o ruta)",
+        "en": "The number {from_number} rests: the network blocked {count} of its last {of} calls (spam or routing)",
+    },
+    "from_number_failing": {
+        "es": "El número {from_number} descansa: fallaron {count} de sus últimas {of} llamadas",
+        "en": "The number {from_number} rests: {count} of its last {of} calls failed",
+    },
+    "at_provider_limit": {
+        "es": "Se alcanzó el máximo de {limit} llamadas simultáneas del proveedor",
+        "en": "The provider's maximum of {limit} simultaneous calls is reached",
+    },
     "batch_not_running": {
         "es": "El batch dejó de estar en marcha (estado: {status})",
         "en": "The batch is no longer running (status: {status})",
@@ -168,6 +190,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
     "after_provider_trouble": {
         "es": "La llamada se cortó por un problema del proveedor de llamadas",
         "en": "The call broke off because of a problem of the call provider",
+    },
+    "after_blocked": {
+        "es": "La red bloqueó la llamada desde nuestro número",
+        "en": "The network blocked the call from our number",
     },
     "after_stopped_by_provider": {
         "es": "El proveedor de llamadas se negó a llamar, por lo que el batch quedó en pausa",

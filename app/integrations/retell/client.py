@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+from pydantic import BaseModel, ValidationError
 
 from app.domain.calls import CallOrder, CallReport
 from app.domain.ports import Time
@@ -44,6 +45,11 @@ _NEVER_SENT = (
 )
 # Everything that httpx raises: these have no common base.
 _ANY = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError)
+
+
+class _Concurrency(BaseModel):
+    concurrency_limit: int
+    reserved_inbound_concurrency: int = 0
 
 
 class RetellClient:
@@ -106,6 +112,16 @@ class RetellClient:
             raise ProviderUnavailable("unreadable list of calls")
         # Retell's filters are not documented to the last: a call of another attempt must never be taken for this one's.
         return [report for report in map(_readable, items) if report.attempt_id == attempt_id]
+
+    async def max_concurrent(self) -> int:
+        """What is left for outbound calls of the workspace's limit (retell.md §7.2). Bursts cost extra, and are not
+        counted on."""
+        payload = await self._ask("GET", "/get-concurrency")
+        try:
+            answer = _Concurrency.model_validate(payload)
+        except ValidationError as error:
+            raise ProviderUnavailable("unreadable concurrency") from error
+        return max(0, answer.concurrency_limit - answer.reserved_inbound_concurrency)
 
     async def stop(self, call_id: str) -> None:
         try:
