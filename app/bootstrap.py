@@ -23,6 +23,7 @@ from app.repositories.access import (
 )
 from app.repositories.accounts import MongoAccounts
 from app.repositories.audit_log import MongoAuditLog
+from app.repositories.batch_contacts import MongoBatchContacts
 from app.repositories.batches import MongoBatches
 from app.repositories.budgets import MongoBudgets
 from app.repositories.call_hints import MongoCallHints
@@ -57,6 +58,7 @@ from app.services.jobs import JobService
 from app.services.provider_gate import GateSettings, ProviderGate
 from app.services.read_pace import ReadPace
 from app.services.reconciling import Reconciling
+from app.services.recurring import Recurring
 from app.services.rescuing import Rescuing
 from app.services.sessions import Lifetimes, SessionService
 from app.services.settling import Settling
@@ -138,7 +140,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             access=_access(settings, clock, database),
             accounts=AccountService(accounts, batches, jobs, transactions, clock, pricing),
             batches=BatchService(batches, jobs, transactions, explaining, clock),
-            batch_creation=BatchCreation(accounts, batches, jobs, uploads, clock),
+            batch_creation=BatchCreation(accounts, batches, jobs, MongoBatchContacts(database), uploads, clock),
             uploads=UploadService(accounts, uploads, reader, clock),
             do_not_call=DoNotCallService(accounts, MongoDoNotCallList(database), reader, clock),
             jobs=JobService(batches, jobs, explaining, clock),
@@ -212,6 +214,7 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
     funding = Funding(accounts, batches, MongoBudgets(database), transactions, clock, recheck)
     settling = Settling(accounts, batches, queue, funding, do_not_call, watch, clock, tuning)
     admission = Admission(queue, do_not_call, gate, watch, clock)
+    recurring = Recurring(batches, jobs, MongoBatchContacts(database), control, clock)
     stored_hints = MongoCallHints(database)
     hints = Hints(stored_hints, control)
     pace = ReadPace(control, settings.retell_reads_per_second)
@@ -220,7 +223,7 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
         yield CallWork(
             queue=queue,
             control=control,
-            claiming=Claiming(accounts, batches, jobs, queue, funding, control, gate, watch, clock),
+            claiming=Claiming(accounts, batches, jobs, queue, funding, recurring, control, gate, watch, clock),
             dialing=Dialing(
                 accounts,
                 batches,

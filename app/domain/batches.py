@@ -11,6 +11,7 @@ from app.domain.contacts import Contact
 from app.domain.fair_turns import Turn
 from app.domain.messages import Message
 from app.domain.outcomes import Disposition
+from app.domain.recurrence import Recurrence
 from app.domain.retry_rules import DELAY_HOURS_MAX, RetryRule
 
 RING_SECONDS = (5, 300)
@@ -29,17 +30,18 @@ class BatchStatus(StrEnum):
     """Who moves a batch out of each status, and what a crash leaves."""
 
     IMPORTING = "importing"
-    """Contacts are being written. The importer moves it on; if it dies, a worker undoes the import after its lease."""
+    """Contacts are being written. The importer moves it on; if it dies, a worker undoes the import after its lease, or
+    goes on with it if it is a run of a recurring batch."""
     DRAFT = "draft"
     """It has no contacts yet. Adding some starts it."""
     SCHEDULED = "scheduled"
-    """Waits for `scheduled_at`. Any worker starts it then."""
+    """Waits for `starts_at`. Any worker starts it then; of a recurring batch, it starts a run."""
     RUNNING = "running"
     """Workers claim its jobs inside its hours. The worker that finds none left completes it."""
     PAUSED = "paused"
     """Nothing is claimed. An operator resumes it; `paused_by` says who paused it, `pause_reason` why if the system."""
     COMPLETED = "completed"
-    """Every job is final. Only an operator's retry of a job opens it again."""
+    """Every job is final, or no run will follow. Only an operator's retry of a job opens it again."""
     CANCELLED = "cancelled"
     """For good. Workers cancel what is still pending; calls in progress end by themselves."""
 
@@ -159,6 +161,12 @@ class Batch(BaseModel):
     call_settings: CallSettings = CallSettings()
     schedule_type: ScheduleType = ScheduleType.IMMEDIATE
     scheduled_at: datetime | None = None
+    recurrence: Recurrence | None = None
+    """Of a recurring batch: it is never called itself, its runs are (services/recurring.py)."""
+    next_run_at: datetime | None = None
+    runs_started: int = 0
+    parent_batch_id: str | None = None
+    """Of a run: the recurring batch that it was made of."""
     priority: Priority = Priority.NORMAL
     status: BatchStatus
     total_jobs: int = 0
@@ -199,6 +207,11 @@ class Batch(BaseModel):
     @property
     def is_active(self) -> bool:
         return self.status.is_active
+
+    @property
+    def starts_at(self) -> datetime | None:
+        """When it starts, or its next run does; None: at once, or no more."""
+        return self.scheduled_at if self.recurrence is None else self.next_run_at
 
     @property
     def budget_reserved(self) -> Decimal:

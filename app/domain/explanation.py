@@ -107,7 +107,7 @@ def _by_status(batch: Batch, now: datetime) -> Obstacle | None:
         case BatchStatus.IMPORTING:
             return Obstacle(reason=Message(code="batch_is_importing"), since=batch.created_at)
         case BatchStatus.SCHEDULED:
-            starts_at = batch.scheduled_at or now
+            starts_at = batch.starts_at or now
             if starts_at + UNSEEN < now:
                 return Obstacle(reason=Message(code="no_worker"), since=starts_at)
             return Obstacle(reason=Message(code="batch_is_scheduled"), since=batch.created_at, until=starts_at)

@@ -105,6 +105,16 @@ class Budgets(Protocol):
         """The attempts for which batches hold reservations, by account and batch."""
 
 
+class BatchContacts(Protocol):
+    """The contacts of recurring batches, numbered from 1."""
+
+    async def insert_many(self, batch_id: str, rows: Sequence[ContactRow], *, first_number: int) -> None:
+        """Add what is not there yet."""
+
+    async def after(self, batch_id: str, number: int, limit: int) -> list[ContactRow]:
+        """The first `limit` contacts behind `number`, in order."""
+
+
 class ReconciliationReader(Protocol):
     """The ledger, the balances and the jobs, for those who compare them. Nothing is changed."""
 
@@ -137,6 +147,7 @@ class Batches(Protocol):
         statuses: Sequence[BatchStatus] | None,
         limit: int,
         skip: int,
+        parent_batch_id: str | None = None,
     ) -> tuple[list[Batch], int]: ...
 
     async def move(
@@ -146,6 +157,12 @@ class Batches(Protocol):
 
     async def update(self, batch_id: str, changes: dict[str, Any]) -> Batch | None:
         """Set `changes` (None removes) and raise `revision`."""
+
+    async def revise(self, batch: Batch, changes: dict[str, Any]) -> Batch | None:
+        """Set `changes` (None removes) if nothing came in since `batch` was read (its `revision`)."""
+
+    async def unfinished_runs(self, batch_id: str) -> list[Batch]:
+        """The runs of a recurring batch that are not over; a cancelled one is not while it is still looked at."""
 
     async def complete(self, batch: Batch, now: datetime) -> bool:
         """Running → completed, unless something came in since `batch` was read (its `revision`)."""

@@ -20,6 +20,7 @@ class MongoBatches(Repository):
         super().__init__(database)
         self._batches = database.collection("batches")
         self._logs = database.collection("batch_logs")
+        self._contacts = database.collection("batch_contacts")
 
     @guarded
     async def insert(self, batch: Batch) -> bool:
@@ -40,6 +41,7 @@ class MongoBatches(Repository):
     @guarded
     async def delete(self, batch_id: str) -> None:
         await self._logs.delete_many({"batch_id": batch_id})
+        await self._contacts.delete_many({"batch_id": batch_id})
         await self._batches.delete_one({"_id": batch_id})
 
     @guarded
@@ -50,8 +52,11 @@ class MongoBatches(Repository):
         statuses: Sequence[BatchStatus] | None,
         limit: int,
         skip: int,
+        parent_batch_id: str | None = None,
     ) -> tuple[list[Batch], int]:
         match: Document = {}
+        if parent_batch_id is not None:
+            match["parent_batch_id"] = parent_batch_id
         if account_ids is not None:
             match["account_id"] = any_of(account_ids)
         if statuses is not None:
@@ -73,6 +78,24 @@ class MongoBatches(Repository):
     ) -> Batch | None:
         match = {"_id": batch_id, "status": {"$in": [status.value for status in expected]}}
         return await self._changed(match, {"status": to, **changes})
+
+    @guarded
+    async def revise(self, batch: Batch, changes: dict[str, Any]) -> Batch | None:
+        match = {"_id": batch.batch_id, "status": batch.status.value, "revision": batch.revision}
+        return await self._changed(match, changes)
+
+    @guarded
+    async def unfinished_runs(self, batch_id: str) -> list[Batch]:
+        over = [BatchStatus.COMPLETED.value, BatchStatus.CANCELLED.value]
+        match = {
+            "parent_batch_id": batch_id,
+            "$or": [
+                {"status": {"$nin": over}},
+                # Its calls in progress may not have ended.
+                {"status": BatchStatus.CANCELLED.value, "wake_at": {"$exists": True}},
+            ],
+        }
+        return [from_document(Batch, document) async for document in self._batches.find(match)]
 
     @guarded
     async def complete(self, batch: Batch, now: datetime) -> bool:

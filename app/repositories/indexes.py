@@ -36,6 +36,12 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="blocked",
             partialFilterExpression={"block.reason.code": {"$exists": True}},
         ),
+        # GET /batches?parent_batch_id=, newest first; and which runs of a recurring batch still go on?
+        IndexModel(
+            [("parent_batch_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)],
+            name="newest_of_parent",
+            partialFilterExpression={"parent_batch_id": {"$exists": True}},
+        ),
         # Whose budget reservations has nobody any more?
         IndexModel([("budget", ASCENDING)], name="budgeted", partialFilterExpression={"budget": {"$exists": True}}),
         # GET /batches?account_id=, newest first.
@@ -52,6 +58,10 @@ INDEXES: dict[str, list[IndexModel]] = {
             unique=True,
             partialFilterExpression={"idempotency_key": {"$exists": True}},
         ),
+    ],
+    "batch_contacts": [
+        # A run is made: the contacts of its series, in order.
+        IndexModel([("batch_id", ASCENDING), ("number", ASCENDING)], name="in_order"),
     ],
     "jobs": [
         # The claim: one key examined a job, whatever is in the future, finished, or of a zone whose hours are closed.

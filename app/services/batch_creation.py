@@ -12,7 +12,8 @@ from app.domain.batches import Batch, BatchStatus, CallSettings, Priority, Sched
 from app.domain.contacts import ContactRow
 from app.domain.errors import Conflict, FieldError, InvalidInput, NotFound
 from app.domain.phone_numbers import region_of_timezone
-from app.domain.ports import Accounts, Batches, Jobs, Time, Uploads
+from app.domain.ports import Accounts, BatchContacts, Batches, Jobs, Time, Uploads
+from app.domain.recurrence import Recurrence, RecurrenceRule
 from app.domain.variables import RESERVED_PREFIX, contact_variables, missing_variables, placeholders, reserved_names
 from app.services.batch_events import log_event
 from app.services.batch_import import IMPORT_LEASE, import_jobs, in_chunks, is_being_undone
@@ -34,6 +35,7 @@ class NewBatch:
     call_settings: CallSettings
     schedule_type: ScheduleType
     scheduled_at: datetime | None
+    recurring: RecurrenceRule | None
     priority: Priority
     budget: Decimal | None
     retell_agent_id: str | None
@@ -46,10 +48,19 @@ class NewBatch:
 
 
 class BatchCreation:
-    def __init__(self, accounts: Accounts, batches: Batches, jobs: Jobs, uploads: Uploads, time: Time) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        batches: Batches,
+        jobs: Jobs,
+        contacts: BatchContacts,
+        uploads: Uploads,
+        time: Time,
+    ) -> None:
         self._accounts = accounts
         self._batches = batches
         self._jobs = jobs
+        self._contacts = contacts
         self._uploads = uploads
         self._time = time
 
@@ -68,15 +79,20 @@ class BatchCreation:
         self._refuse_unlikely_start(new)
         rows = await self._rows_in_request(new, account)
         if rows is None and new.upload_id is None:
+            if new.recurring is not None:
+                raise InvalidInput([FieldError.of(("contacts",), "recurring_needs_contacts")])
             return await self._create_draft(new, user)
         await self._refuse_missing_variables(new, account, rows)
         return await self._import(new, rows, user)
 
     def _refuse_unlikely_start(self, new: NewBatch) -> None:
         """A start that is over would call at once, which nobody asked for; one in years is a slip of the pen."""
+        now = self._time.now()
+        until = new.recurring.until if new.recurring is not None else None
+        if until is not None and until < (new.scheduled_at or now):
+            raise InvalidInput([FieldError.of(("recurring_config", "until"), "recurring_until_before_start")])
         if new.scheduled_at is None:
             return
-        now = self._time.now()
         if new.scheduled_at < now - START_TOLERANCE:
             raise InvalidInput([FieldError.of(("scheduled_at",), "scheduled_at_past")])
         if new.scheduled_at > now + LATEST_START:
@@ -159,9 +175,14 @@ class BatchCreation:
         opened: dict[str, Any] = {"status": BatchStatus.RUNNING, "started_at": now, "wake_at": now}
         if new.schedule_type is ScheduleType.SCHEDULED and new.scheduled_at is not None and new.scheduled_at > now:
             opened = {"status": BatchStatus.SCHEDULED, "wake_at": new.scheduled_at}
+        kept = None
+        if batch.recurrence is not None:
+            first = batch.recurrence.starts_at
+            opened = {"status": BatchStatus.SCHEDULED, "wake_at": first, "next_run_at": first}
+            kept = self._contacts
         renamed = set[str]()
         chunks = _noting_renamed(self._chunks(new, rows), renamed)
-        done = await import_jobs(self._batches, self._jobs, self._time, batch, chunks, opened)
+        done = await import_jobs(self._batches, self._jobs, self._time, batch, chunks, opened, kept)
         await log_event(self._batches, self._time, done.batch_id, "batch_created", user, jobs=done.total_jobs)
         await self._log_ignored(done)
         if renamed:
@@ -189,6 +210,12 @@ class BatchCreation:
 
     def _batch(self, new: NewBatch, status: BatchStatus, import_expires_at: datetime | None) -> Batch:
         now = self._time.now()
+        recurrence = None
+        if new.recurring is not None:
+            starts_at = (new.scheduled_at or now).replace(microsecond=0)
+            recurrence = Recurrence(
+                **new.recurring.model_dump(), starts_at=starts_at, timezone=new.call_settings.hours.timezone
+            )
         return Batch(
             batch_id=new_id("batch"),
             account_id=new.account_id,
@@ -199,6 +226,7 @@ class BatchCreation:
             call_settings=new.call_settings,
             schedule_type=new.schedule_type,
             scheduled_at=new.scheduled_at,
+            recurrence=recurrence,
             priority=new.priority,
             budget=new.budget,
             budget_used=None if new.budget is None else Decimal(0),

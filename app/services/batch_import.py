@@ -12,7 +12,7 @@ from app.domain.batches import MAX_TIME_ZONES, Batch, BatchStatus
 from app.domain.contacts import ContactRow
 from app.domain.errors import Conflict, FieldError, InvalidInput
 from app.domain.jobs import Job, JobState, WaitingFor
-from app.domain.ports import Batches, Jobs, Time
+from app.domain.ports import BatchContacts, Batches, Jobs, Time
 
 IMPORT_LEASE = timedelta(minutes=2)
 EXTEND_EVERY = timedelta(seconds=30)
@@ -25,8 +25,11 @@ async def import_jobs(
     batch: Batch,
     chunks: AsyncIterator[list[ContactRow]],
     opened: dict[str, Any],
+    contacts: BatchContacts | None = None,
 ) -> Batch:
     """Write a job for every contact, then move the batch out of `importing` with the changes `opened`.
+
+    Of a recurring batch the contacts themselves are written, into `contacts`.
 
     `batch` is in the database as `importing`. Raises Conflict if a worker undid the import meanwhile (the importer
     was frozen past its lease), InvalidInput if the contacts are of too many time zones. On any error the import is
@@ -44,7 +47,10 @@ async def import_jobs(
             zones |= {row.contact.timezone for row in chunk if row.contact.timezone}
             if len(zones) > MAX_TIME_ZONES:
                 raise InvalidInput([FieldError.of(("contacts",), "too_many_time_zones", limit=MAX_TIME_ZONES)])
-            await jobs.insert_many(list(_jobs_of(batch, chunk, first_number=written + 1, now=now)))
+            if contacts is None:
+                await jobs.insert_many(list(jobs_of(batch, chunk, first_number=written + 1, now=now)))
+            else:
+                await contacts.insert_many(batch.batch_id, chunk, first_number=written + 1)
             written += len(chunk)
         changes = {
             "total_jobs": written,
@@ -98,7 +104,7 @@ async def _extend(batches: Batches, batch: Batch, now: datetime) -> None:
         raise Conflict("import_undone")
 
 
-def _jobs_of(batch: Batch, chunk: list[ContactRow], *, first_number: int, now: datetime) -> Iterable[Job]:
+def jobs_of(batch: Batch, chunk: list[ContactRow], *, first_number: int, now: datetime) -> Iterable[Job]:
     """Jobs with ids made of the batch's and the contact's place, so that writing one twice writes it once."""
     for number, row in enumerate(chunk, first_number):
         yield Job(

@@ -14,9 +14,11 @@ from app.domain.explanation import Obstacle
 from app.domain.jobs import FINAL, IN_FLIGHT, JobState
 from app.domain.messages import Message
 from app.domain.ports import Batches, Jobs, Time, Transactions
+from app.domain.recurrence import first_after
 from app.domain.transactions import Usage
 from app.services.batch_events import log_event
 from app.services.explaining import Explaining
+from app.services.recurring import cancel_runs
 
 CLOSED = (BatchStatus.COMPLETED, BatchStatus.CANCELLED)
 OPEN = (BatchStatus.DRAFT, BatchStatus.SCHEDULED, BatchStatus.RUNNING, BatchStatus.PAUSED)
@@ -163,9 +165,12 @@ class BatchService:
         is_active: bool | None,
         limit: int,
         skip: int,
+        parent_batch_id: str | None = None,
     ) -> tuple[list[BatchView], int]:
         statuses = _statuses(status, is_active)
-        batches, total = await self._batches.page(account_ids=account_ids, statuses=statuses, limit=limit, skip=skip)
+        batches, total = await self._batches.page(
+            account_ids=account_ids, statuses=statuses, parent_batch_id=parent_batch_id, limit=limit, skip=skip
+        )
         return await self.views(batches), total
 
     async def logs(self, batch_id: str, *, limit: int, skip: int) -> tuple[list[LogEntry], int]:
@@ -191,6 +196,11 @@ class BatchService:
             everything |= {"paused_at": now if paused else None, "paused_by": user if paused else None}
             if target is BatchStatus.RUNNING and batch.started_at is None:
                 everything["started_at"] = now
+            if batch.recurrence is not None:
+                # Occurrences that passed in the pause are not made up for. Without any left, a worker completes it.
+                following = None if paused else first_after(batch.recurrence, now)
+                everything["next_run_at"] = following and following.at
+                everything["wake_at"] = None if paused else following.at if following else now
         if await self._batches.move(batch_id, [batch.status], target, everything) is None:
             raise Conflict("batch_changed_meanwhile")
         self._figures.forget(batch_id)
@@ -208,6 +218,8 @@ class BatchService:
                 raise Conflict("batch_not_changeable", status=(await self.get(batch_id)).status.value)
             await log_event(self._batches, self._time, batch_id, "batch_cancelled", user)
         # The batch says no from here on; should this stop half-way, a worker goes on with it.
+        if batch.recurrence is not None:
+            await cancel_runs(self._batches, self._jobs, self._time, batch, user=user)
         await self._jobs.cancel_pending(batch_id, Message(code="batch_cancelled"), self._time.now(), by=user)
         self._figures.forget(batch_id)
         return await self.view(batch_id)
@@ -220,7 +232,7 @@ class BatchService:
                 raise Conflict("batch_not_changeable", status=batch.status.value)
             return BatchStatus.PAUSED
         later = batch.scheduled_at is not None and batch.scheduled_at > self._time.now()
-        return BatchStatus.SCHEDULED if later else BatchStatus.RUNNING
+        return BatchStatus.SCHEDULED if later or batch.recurrence is not None else BatchStatus.RUNNING
 
 
 def progress_of(counts: dict[JobState, int]) -> Progress:
@@ -237,7 +249,7 @@ def _wake(batch: Batch, target: BatchStatus, now: datetime) -> dict[str, Any]:
     if target is BatchStatus.RUNNING:
         return {"wake_at": now}
     if target is BatchStatus.SCHEDULED:
-        return {"wake_at": batch.scheduled_at}
+        return {"wake_at": batch.starts_at or now}
     return {"wake_at": None}
 
 
@@ -254,7 +266,7 @@ def _events(batch: Batch, target: BatchStatus, changes: dict[str, Any]) -> list[
 def _next_window(batch: Batch, now: datetime) -> datetime | None:
     if batch.status not in {BatchStatus.RUNNING, BatchStatus.SCHEDULED}:
         return None
-    start = max(now, batch.scheduled_at) if batch.scheduled_at else now
+    start = max(now, batch.starts_at) if batch.starts_at else now
     opens = batch.opens_at(start)
     return opens if opens != now else None
 

@@ -26,6 +26,7 @@ from app.services.batch_import import is_being_undone, undo_import
 from app.services.from_numbers import FromNumberWatch
 from app.services.funding import Funding
 from app.services.provider_gate import ProviderGate
+from app.services.recurring import Recurring
 from app.services.turn_taking import take_in_turns
 from app.services.worker_control import WorkerControl
 
@@ -57,6 +58,7 @@ class Claiming:
         jobs: Jobs,
         queue: JobQueue,
         funding: Funding,
+        recurring: Recurring,
         control: WorkerControl,
         gate: ProviderGate,
         watch: FromNumberWatch,
@@ -67,6 +69,7 @@ class Claiming:
         self._jobs = jobs
         self._queue = queue
         self._funding = funding
+        self._recurring = recurring
         self._control = control
         self._gate = gate
         self._watch = watch
@@ -89,7 +92,10 @@ class Claiming:
         await self._watch.look()
         accounts = await self._accounts.get_many({batch.account_id for batch in due})
         open_batches: dict[str, list[Batch]] = defaultdict(list)
-        for batch in due:
+        for found in due:
+            batch = await self._recurring.attend(found, now)
+            if batch is None:
+                continue
             started = await self._start(batch, now) if batch.status is BatchStatus.SCHEDULED else batch
             if started is not None and await self._is_open(started, accounts.get(batch.account_id), now):
                 open_batches[batch.account_id].append(started)

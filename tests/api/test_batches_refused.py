@@ -198,18 +198,6 @@ async def test_half_a_surrogate_pair_is_no_text(
     assert await stored(container) == before
 
 
-async def test_recurring_is_understood_and_refused_for_now(
-    api: httpx.AsyncClient, account: dict[str, Any], container: Container
-) -> None:
-    before = await stored(container)
-    config = RECURRING | {"until": "2030-01-01T00:00:00Z", "count": 3}
-    answer = await api.post("batches", json=batch_body(schedule_type="RECURRING", recurring_config=config))
-    body = problem(answer, 422, "recurring_not_supported_yet")
-    assert "versión posterior" in body["detail"]
-    assert body["errors"][0]["loc"] == ["schedule_type"]
-    assert await stored(container) == before
-
-
 async def test_all_that_is_wrong_is_told_at_once(api: httpx.AsyncClient, account: dict[str, Any]) -> None:
     answer = await api.post(
         "batches", json=batch_body(priority="x", call_settings={"ring_timeout": 1, "timezone": "x"})

@@ -148,6 +148,7 @@ class Campaigns:
             call_settings=CallSettings.model_validate(settings),
             schedule_type=ScheduleType.IMMEDIATE,
             scheduled_at=None,
+            recurring=None,
             priority=Priority.NORMAL,
             budget=None,
             retell_agent_id=None,

@@ -53,8 +53,10 @@ async def list_batches(
     account_id: str | None = None,
     status: Annotated[BatchStatus | None, AnyCase, Query()] = None,
     is_active: bool | None = None,
+    parent_batch_id: Annotated[str | None, Query(description="The runs of this recurring batch.")] = None,
 ) -> list[BatchReply]:
     views, total = await container.batches.page(
+        parent_batch_id=parent_batch_id,
         account_ids=principal.visible(account_id),
         status=status,
         is_active=is_active,

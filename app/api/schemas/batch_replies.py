@@ -10,6 +10,7 @@ from app.domain.batches import Batch, BatchStatus, LogEntry, Progress, ScheduleT
 from app.domain.estimate import Estimate
 from app.domain.explanation import Obstacle
 from app.domain.messages import Language, Message
+from app.domain.recurrence import Frequency, Recurrence
 from app.services.batches import BatchView
 
 
@@ -69,6 +70,13 @@ class BatchStatusReply(BatchState):
     estimate: EstimateReply | None = Field(description="Null for a batch that is over.")
 
 
+class RecurringConfigReply(Reply):
+    frequency: Frequency
+    interval: int
+    until: Instant | None
+    count: int | None
+
+
 class BatchReply(BatchState):
     """The whole batch. Its contacts are its jobs: `GET /jobs?batch_id=`."""
 
@@ -78,7 +86,10 @@ class BatchReply(BatchState):
     voice_settings: VoiceSettings
     call_settings: CallSettingsReply
     schedule_type: ScheduleType
-    recurring_config: None = None
+    recurring_config: RecurringConfigReply | None
+    next_run_at: Instant | None = Field(description="Of a recurring batch, when its next run starts.")
+    runs_started: int | None = Field(description="Of a recurring batch. Its runs: `GET /batches?parent_batch_id=`.")
+    parent_batch_id: str | None = Field(description="Of a run, the recurring batch that it was made of.")
     priority: str
     retell_agent_id: str | None
     retell_from_number: str | None
@@ -186,11 +197,22 @@ def _batch_fields(batch: Batch) -> dict[str, Any]:
         "voice_settings": batch.voice_settings,
         "call_settings": call_settings_reply(batch.call_settings),
         "schedule_type": batch.schedule_type,
+        "recurring_config": _recurring(batch.recurrence),
+        "next_run_at": batch.next_run_at,
+        "runs_started": None if batch.recurrence is None else batch.runs_started,
+        "parent_batch_id": batch.parent_batch_id,
         "priority": batch.priority.name.lower(),
         "retell_agent_id": batch.retell_agent_id,
         "retell_from_number": batch.retell_from_number,
         "created_at": batch.created_at,
     }
+
+
+def _recurring(recurrence: Recurrence | None) -> RecurringConfigReply | None:
+    if recurrence is None:
+        return None
+    names = RecurringConfigReply.model_fields
+    return RecurringConfigReply(**{name: getattr(recurrence, name) for name in names})
 
 
 def _percent(batch: Batch, progress: Progress) -> float:

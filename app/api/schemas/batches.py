@@ -3,7 +3,6 @@
 import hashlib
 import json
 from decimal import Decimal
-from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
@@ -22,6 +21,7 @@ from app.api.schemas.common import (
 )
 from app.domain.batches import Priority, ScheduleType, VoiceSettings
 from app.domain.errors import FieldError, InvalidInput
+from app.domain.recurrence import Frequency, RecurrenceRule
 from app.services.batch_creation import NewBatch
 
 
@@ -62,17 +62,22 @@ Budget = Annotated[
 Script = Annotated[str, StringConstraints(max_length=50_000)]
 
 
-class Frequency(StrEnum):
-    DAILY = "daily"
-    WEEKLY = "weekly"
-    MONTHLY = "monthly"
-
-
 class RecurringConfig(Request):
+    """A run at the first start (`scheduled_at`, or at once) and then at the same wall-clock time of the batch's zone.
+
+    Monthly on a day that a month does not have: on its last day. A run that is due while the one before still goes on
+    is skipped; of runs missed while no worker lived, the latest is made up for.
+    """
+
     frequency: Annotated[Frequency, AnyCase]
-    interval: Annotated[int, Field(ge=1, le=1000)]
-    until: FutureInstant | None = None
-    count: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    interval: Annotated[int, Field(ge=1, le=1000, description="Every so many days, weeks or months.")]
+    until: FutureInstant | None = Field(default=None, description="No run starts after this.")
+    count: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        default=None, description="So many occurrences in all, those that are skipped or missed included."
+    )
+
+    def to_domain(self) -> RecurrenceRule:
+        return RecurrenceRule(**self.model_dump())
 
 
 class CreateBatch(Request):
@@ -142,6 +147,7 @@ class CreateBatch(Request):
         return NewBatch(
             **{name: getattr(self, name) for name in _AS_THEY_ARE},
             call_settings=self.call_settings.to_domain(),
+            recurring=None if self.recurring_config is None else self.recurring_config.to_domain(),
             idempotency_key=idempotency_key,
             request_digest=self._digest() if idempotency_key else "",
         )
@@ -175,7 +181,11 @@ def _refuse_contradictions(body: CreateBatch) -> None:
         FieldError.of((name,), code)
         for name, code, is_wrong in (
             ("scheduled_at", "scheduled_at_missing", _is_scheduled(body) and body.scheduled_at is None),
-            ("scheduled_at", "scheduled_at_not_wanted", not _is_scheduled(body) and body.scheduled_at is not None),
+            (
+                "scheduled_at",
+                "scheduled_at_not_wanted",
+                body.schedule_type is ScheduleType.IMMEDIATE and body.scheduled_at is not None,
+            ),
             ("recurring_config", "recurring_config_missing", _recurs(body) and body.recurring_config is None),
             (
                 "recurring_config",
@@ -187,9 +197,6 @@ def _refuse_contradictions(body: CreateBatch) -> None:
     ]
     if wrong:
         raise InvalidInput(wrong)
-    if _recurs(body):
-        code = "recurring_not_supported_yet"
-        raise InvalidInput([FieldError.of(("schedule_type",), code)], code)
 
 
 def _is_scheduled(body: CreateBatch) -> bool:

@@ -209,8 +209,8 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "en": "A «scheduled» batch needs scheduled_at, with date, time and offset.",
     },
     "scheduled_at_not_wanted": {
-        "es": "scheduled_at solo vale con schedule_type «scheduled».",
-        "en": "scheduled_at goes with schedule_type «scheduled» only.",
+        "es": "scheduled_at solo vale con schedule_type «scheduled» o «recurring».",
+        "en": "scheduled_at goes with schedule_type «scheduled» or «recurring» only.",
     },
     "scheduled_at_past": {
         "es": "scheduled_at ya pasó. Elija un momento futuro, o schedule_type «immediate».",
@@ -228,9 +228,13 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "recurring_config solo vale con schedule_type «recurring».",
         "en": "recurring_config goes with schedule_type «recurring» only.",
     },
-    "recurring_not_supported_yet": {
-        "es": "Las campañas recurrentes llegan en una versión posterior. Por ahora use «immediate» o «scheduled».",
-        "en": "Recurring campaigns come in a later version. For now use «immediate» or «scheduled».",
+    "recurring_needs_contacts": {
+        "es": "Un batch «recurring» necesita sus contactos: envíe contacts o upload_id.",
+        "en": "A «recurring» batch needs its contacts: send contacts or upload_id.",
+    },
+    "recurring_until_before_start": {
+        "es": "until es anterior al primer inicio: no habría ninguna ejecución.",
+        "en": "until is before the first start: there would be no run.",
     },
     # Contacts of a request
     "contacts_or_upload": {

@@ -54,6 +54,22 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "voice_settings.pitch no tiene efecto: el proveedor de voz no permite cambiar el tono",
         "en": "voice_settings.pitch has no effect: the voice provider cannot change it",
     },
+    "run_started": {
+        "es": "Ejecución {run} iniciada con {jobs} jobs",
+        "en": "Run {run} started with {jobs} jobs",
+    },
+    "run_skipped": {
+        "es": "Ejecución omitida: la anterior ({run}) no ha terminado",
+        "en": "Run skipped: the one before ({run}) has not ended",
+    },
+    "runs_missed": {
+        "es": "Ejecuciones omitidas porque no había workers: {count}",
+        "en": "Runs missed because there was no worker: {count}",
+    },
+    "series_completed": {
+        "es": "No quedan más ejecuciones",
+        "en": "No run is left",
+    },
     "balance_low": {
         "es": "Sin saldo suficiente en la cuenta: las llamadas esperan una recarga",
         "en": "Not enough balance in the account: calls wait for a top-up",
