@@ -1,4 +1,4 @@
-"""A new field of Batch either is one of the settings that a run has of its series, or belongs to one batch's own life."""
+"""A new field of Batch is one of the settings that a run has of its series, or belongs to one batch's own life."""
 
 from app.domain.batches import Batch
 from app.services.recurring import SETTINGS
