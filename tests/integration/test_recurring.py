@@ -16,6 +16,7 @@ from app.repositories.batch_contacts import MongoBatchContacts
 from app.repositories.batches import MongoBatches
 from app.repositories.documents import to_document
 from app.repositories.jobs import MongoJobs
+from app.repositories.provider_limits import MongoProviderLimits
 from app.repositories.transactions import MongoTransactions
 from app.repositories.uploads import MongoUploads
 from app.services import recurring
@@ -48,7 +49,7 @@ class Site:
         contacts = MongoBatchContacts(container.database)
         self.creation = BatchCreation(self.accounts, self.batches, self.jobs, contacts, uploads, self.time)
         transactions = MongoTransactions(container.database)
-        explaining = Explaining(self.accounts, self.time)
+        explaining = Explaining(self.accounts, MongoProviderLimits(container.database), self.time)
         self.service = BatchService(self.batches, self.jobs, transactions, explaining, self.time)
 
     async def create(self, rule: RecurrenceRule = DAILY, *, in_: timedelta = DAY, **changes: Any) -> Batch:

@@ -22,6 +22,7 @@ OF_ITS_OWN = {
     "paused_by",
     "block",
     "pace",
+    "turn",
     "idempotency_key",
     "request_digest",
     "import_expires_at",
