@@ -67,7 +67,7 @@ class JobMachine(RuleBasedStateMachine):
         return self.runner.run(awaited())
 
     @initialize(
-        outcomes=st.lists(st.lists(st.sampled_from(OUTCOMES), max_size=2), min_size=5, max_size=5),
+        outcomes=st.lists(st.lists(st.sampled_from(OUTCOMES), max_size=2), min_size=4, max_size=4),
         limit=st.integers(1, 3),
         funds=st.integers(1, 8),
         office_hours=st.booleans(),

@@ -55,9 +55,9 @@ class WorldTime(Clock):
     """Moves only when told to, together with the simulator's; begins tomorrow at noon, UTC."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._start = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=1)
         self.reset()
+        super().__init__()
 
     def reset(self) -> None:
         """Back to the first noon."""
@@ -153,9 +153,9 @@ class World:
         self.highest_limit = 0
 
     async def begin(self, outcomes: list[Any], *, limit: int, funds: int, office_hours: bool) -> None:
-        """Four contacts, one of them with two phones; `outcomes` are those of the five phones' calls."""
+        """Four contacts; one has two phones, and one is in both batches. `outcomes` are those of the phones' calls."""
         campaigns = Campaigns(self.container, "http://retell.invalid", self._stack)
-        phones = numbers(5)
+        phones = numbers(4)
         await self._admin("PUT", "numbers", dict(zip(phones, outcomes, strict=True)))
         await self._admin("PATCH", "knobs", {"concurrency_limit": 0})
         self.account = await campaigns.account(funds=funds, limit=limit)
@@ -164,7 +164,7 @@ class World:
         self.batches = [
             await campaigns.batch(self.account, [[phones[0]], phones[1:3]], **rules),
             await campaigns.batch(
-                self.account, [[phones[3]], [phones[4]]], hours=OFFICE if office_hours else ALWAYS, **rules
+                self.account, [[phones[3]], [phones[0]]], hours=OFFICE if office_hours else ALWAYS, **rules
             ),
         ]
         self.workers = [await self.new_worker(), await self.new_worker()]
@@ -176,7 +176,19 @@ class World:
         control = SteppedControl(worker_id=uuid4().hex, time=self.time, lease=LEASE)
         with mock.patch("app.bootstrap.RetellClient", self._client):
             work = await self._stack.enter_async_context(open_call_work(self.container, control))
+        self._tell_this_time(work)
         return SteppedWorker(work, control)
+
+    def _tell_this_time(self, work: CallWork) -> None:
+        """The hours are judged by MongoDB's time of the intent; here that is the world's."""
+        queue = work._dialing._queue
+        real = queue.intend
+
+        async def intend(*args: Any, **kwargs: Any) -> Job | None:
+            job = await real(*args, **kwargs)
+            return None if job is None else job.model_copy(update={"updated_at": self.time.now()})
+
+        queue.intend = intend  # type: ignore[method-assign] # MongoDB cannot be told the time
 
     def _client(self, *args: Any, **options: Any) -> RetellClient:
         client = RetellClient(*args, **options)
@@ -288,6 +300,7 @@ class World:
         wrongs = {
             "its attempt has a call": any(other.metadata["attempt_id"] == attempt_id for other in others),
             "its contact is in a call": any(other.metadata["job_id"] == job_id for other in live),
+            "its phone is in a call": any(other.to_number == call.to_number for other in live),
             "as many calls as the account allows": len(live) >= account.features.max_concurrent_calls,
             f"its batch is {batch.status.value}": batch.status is not BatchStatus.RUNNING,
             "its hours are closed": not is_allowed(now, batch.call_settings.hours),
