@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 
@@ -40,12 +41,24 @@ OUTCOMES: list[Any] = [
 SPANS = [1.0, 20.0, 90.0, 600.0, 1800.0, 3600.0, 4 * 3600.0, 24 * 3600.0]
 ROUNDS_TO_REST = 300
 
+MEDDLING = [
+    "pause or resume",
+    "hours",
+    "cancel batch",
+    "cancel job",
+    "retry job",
+    "limit",
+    "limit",
+    "suspend or activate",
+    "top up",
+]
+
 contacts = st.integers(1, 24)
 """Which of a step's contacts with the outside is meant; a step that has fewer is spared."""
 fates = st.builds(
     Fate,
-    dies_at=st.none() | contacts,
-    away_at=st.none() | contacts,
+    dies_at=st.one_of(st.none(), st.none(), contacts),
+    away_at=st.one_of(st.none(), st.none(), contacts),
     retell=st.sampled_from(["well", "well", "unreachable", "request_lost", "answer_lost"]),
 )
 which = st.integers(0, 100)
@@ -81,22 +94,47 @@ class JobMachine(RuleBasedStateMachine):
 
     @rule(worker=st.integers(0, 1), capacity=st.integers(1, 3), fate=fates)
     def claim(self, worker: int, capacity: int, fate: Fate) -> None:
-        self.run(self.world.claim(self.world.workers[worker], capacity, fate))
+        self.run(self.world.claim(self.world.workers[worker], capacity, replace(fate)))
 
     @rule(worker=st.integers(0, 1), hand=which, fate=fates)
     def step(self, worker: int, hand: int, fate: Fate) -> None:
         hands = self.world.workers[worker].hands
         if hands:
-            self.run(self.world.step(hands[hand % len(hands)], fate))
+            self.run(self.world.step(hands[hand % len(hands)], replace(fate)))
+
+    @rule(worker=st.integers(0, 1), capacity=st.integers(1, 3), first=fates, second=fates)
+    def claims_and_dials(self, worker: int, capacity: int, first: Fate, second: Fate) -> None:
+        """Claim without trouble, then dial with some: without this, few histories get far."""
+        self._claim_and_step(worker, capacity, [first, second])
+
+    @rule(worker=st.integers(0, 1), capacity=st.integers(1, 3), dial=fates, rescue=fates)
+    def dials_and_is_rescued(self, worker: int, capacity: int, dial: Fate, rescue: Fate) -> None:
+        """Whatever became of the dial, its worker's leases run out and the other one goes on with the jobs."""
+        self._claim_and_step(worker, capacity, [dial])
+        for job in self.run(self.world.jobs()):
+            self.run(self.world.expire(job.job_id))
+        rescuer = self.world.workers[1 - worker]
+        self.run(self.world.adopt(rescuer, Fate()))
+        for hand in list(rescuer.hands)[-2:]:
+            if hand in rescuer.hands:
+                self.run(self.world.step(hand, replace(rescue)))
 
     @rule(worker=st.integers(0, 1))
     def all_goes_well_for_a_while(self, worker: int) -> None:
-        """A worker claims and steps without trouble: without this, few histories get far."""
+        self._claim_and_step(worker, 3, [Fate()])
         subject = self.world.workers[worker]
-        self.run(self.world.claim(subject, 3, Fate()))
-        for hand in list(subject.hands) * 2:
+        for hand in list(subject.hands):
             if hand in subject.hands:
                 self.run(self.world.step(hand, Fate()))
+
+    def _claim_and_step(self, worker: int, capacity: int, fates: list[Fate]) -> None:
+        """The jobs claimed are stepped once each, with these fates in turn."""
+        subject = self.world.workers[worker]
+        before = list(subject.hands)
+        self.run(self.world.claim(subject, capacity, Fate()))
+        for number, hand in enumerate([hand for hand in subject.hands if hand not in before]):
+            if hand in subject.hands:
+                self.run(self.world.step(hand, replace(fates[number % len(fates)])))
 
     @rule(hand=which, fate=fates)
     def a_frozen_worker_goes_on(self, hand: int, fate: Fate) -> None:
@@ -132,45 +170,34 @@ class JobMachine(RuleBasedStateMachine):
 
     # Operators -----------------------------------------------------------------------------------------------------
 
-    @rule(batch=st.integers(0, 1), is_active=st.booleans())
-    def pause_or_resume(self, batch: int, is_active: bool) -> None:
-        self._change_batch(batch, {}, is_active)
-
-    @rule(batch=st.integers(0, 1), always=st.booleans())
-    def change_hours(self, batch: int, always: bool) -> None:
-        current = self.run(self.world.stored_batches())[self.world.batches[batch].batch_id]
-        hours = ALWAYS if always else OFFICE
-        settings = current.call_settings.model_copy(update={"hours": hours})
-        self._change_batch(batch, {"call_settings": settings}, None)
-
-    @rule(batch=st.integers(0, 1), really=st.integers(0, 3))
-    def cancel_batch(self, batch: int, really: int) -> None:
-        if really == 0:
-            batch_id = self.world.batches[batch].batch_id
-            self._operate(self.world.container.batches.cancel(batch_id, user="test"))
-
-    @rule(job=which, really=st.integers(0, 1))
-    def cancel_job(self, job: int, really: int) -> None:
-        if really == 0:
-            self._operate(self.world.container.jobs.cancel(self._job_id(job), user="test"))
-
-    @rule(job=which)
-    def retry_job(self, job: int) -> None:
-        self._operate(self.world.container.jobs.retry(self._job_id(job), user="test"))
-
-    @rule(limit=st.integers(1, 3))
-    def change_limit(self, limit: int) -> None:
-        features = self.world.account.features.model_copy(update={"max_concurrent_calls": limit})
-        self.world.highest_limit = max(self.world.highest_limit, limit)
-        self._change_account({"features": features})
-
-    @rule(status=st.sampled_from(AccountStatus))
-    def suspend_or_activate(self, status: AccountStatus) -> None:
-        self._change_account({"status": status})
-
-    @rule(units=st.integers(1, 4))
-    def top_up(self, units: int) -> None:
-        self.run(self._top_up(units))
+    @rule(what=st.sampled_from(MEDDLING), on=which, how=st.integers(0, 3))
+    def an_operator_meddles(self, what: str, on: int, how: int) -> None:
+        """One rule for all they can do, so that workers have their turn more often."""
+        world, batch = self.world, on % 2
+        match what:
+            case "pause or resume":
+                self._change_batch(batch, {}, how > 1)
+            case "hours":
+                current = self.run(world.stored_batches())[world.batches[batch].batch_id]
+                hours = ALWAYS if how > 1 else OFFICE
+                settings = current.call_settings.model_copy(update={"hours": hours})
+                self._change_batch(batch, {"call_settings": settings}, None)
+            case "cancel batch" if how == 0:
+                self._operate(world.container.batches.cancel(world.batches[batch].batch_id, user="test"))
+            case "cancel job" if how == 0:
+                self._operate(world.container.jobs.cancel(self._job_id(on), user="test"))
+            case "retry job":
+                self._operate(world.container.jobs.retry(self._job_id(on), user="test"))
+            case "limit":
+                limit = max(how, 1)
+                world.highest_limit = max(world.highest_limit, limit)
+                self._change_account(
+                    {"features": world.account.features.model_copy(update={"max_concurrent_calls": limit})}
+                )
+            case "suspend or activate":
+                self._change_account({"status": AccountStatus.SUSPENDED if how == 0 else AccountStatus.ACTIVE})
+            case "top up":
+                self.run(self._top_up(how + 1))
 
     @invariant()
     def nothing_is_wrong(self) -> None:
