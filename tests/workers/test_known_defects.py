@@ -1,4 +1,4 @@
-"""What users of other campaign systems complain about (docs/proofs.md has the list), where no other test asks for it."""
+"""What users of other campaign systems complain about (docs/proofs.md lists it), where no other test asks for it."""
 
 from datetime import timedelta
 
