@@ -34,6 +34,7 @@ from app.repositories.indexes import ensure_indexes
 from app.repositories.job_queue import MongoJobQueue
 from app.repositories.jobs import MongoJobs
 from app.repositories.provider_limits import MongoProviderLimits
+from app.repositories.reading import MongoCallHistory, MongoStatistics
 from app.repositories.reconciliation import MongoReconciliation
 from app.repositories.transactions import MongoTransactions
 from app.repositories.uploads import MongoUploads
@@ -48,6 +49,7 @@ from app.services.call_following import CallFollowing
 from app.services.call_tuning import CallTuning
 from app.services.call_work import CallWork
 from app.services.claiming import Claiming
+from app.services.dashboard import DashboardService
 from app.services.dialing import CallDefaults, Dialing
 from app.services.do_not_call import DoNotCallService
 from app.services.explaining import Explaining
@@ -55,6 +57,7 @@ from app.services.from_numbers import FromNumberService, FromNumberWatch
 from app.services.funding import Funding
 from app.services.hints import Hints
 from app.services.jobs import JobService
+from app.services.past_calls import PastCallService
 from app.services.provider_gate import GateSettings, ProviderGate
 from app.services.read_pace import ReadPace
 from app.services.reconciling import Reconciling
@@ -92,6 +95,8 @@ class Container:
     uploads: UploadService
     do_not_call: DoNotCallService
     jobs: JobService
+    dashboard: DashboardService
+    past_calls: PastCallService
     call_events: CallEvents
     reconciling: Reconciling
     from_numbers: FromNumberService
@@ -123,6 +128,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
     )
     accounts, batches, jobs = MongoAccounts(database), MongoBatches(database), MongoJobs(database)
     transactions = MongoTransactions(database)
+    statistics = MongoStatistics(database)
     reader = SpreadsheetFiles()
     explaining = Explaining(accounts, MongoProviderLimits(database), clock)
     uploads = MongoUploads(database, timedelta(hours=settings.upload_retention_hours))
@@ -144,6 +150,8 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             uploads=UploadService(accounts, uploads, reader, clock),
             do_not_call=DoNotCallService(accounts, MongoDoNotCallList(database), reader, clock),
             jobs=JobService(batches, jobs, explaining, clock),
+            dashboard=DashboardService(statistics, clock),
+            past_calls=PastCallService(accounts, batches, statistics, MongoCallHistory(database), clock),
             call_events=CallEvents(RetellEvents(webhook_key), MongoCallHints(database), clock),
             reconciling=Reconciling(MongoReconciliation(database)),
             from_numbers=FromNumberService(MongoFromNumbers(database), batches, clock),

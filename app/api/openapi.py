@@ -13,7 +13,8 @@ DESCRIPTION = """
 Outbound AI call campaigns: upload a list, set the hours and rules, and every contact is called once, at an allowed
 time, within the money.
 
-* Lists are arrays, newest first: `?limit=` and `?skip=`, the total in `X-Total-Count`, the next page in `Link`.
+* Lists are arrays, newest first: `?limit=` and `?skip=`, the total in `X-Total-Count`, the next page in `Link`;
+  large collections (jobs, past calls, the ledger) are walked by the `?cursor=` that their `Link` carries.
 * Errors are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problems with a stable `code`.
 * Texts for people are Spanish, or English with `Accept-Language: en`.
 * Every request but the login needs `Authorization: Bearer` with an access token or an API key.
@@ -24,6 +25,7 @@ TAGS = [
     {"name": "accounts", "description": "Customers: plan, limits, prices and what is left of the money."},
     {"name": "batches", "description": "Campaigns: contacts, rules, and where each is in its life."},
     {"name": "jobs", "description": "One contact of one batch, called until it is final."},
+    {"name": "figures", "description": "Campaigns in numbers, and every call that was made."},
     {"name": "do-not-call", "description": "Numbers that are not to be called, by one account or by any."},
     {"name": "webhooks", "description": "What the voice provider tells by itself; signed."},
     {"name": "from-numbers", "description": "Our own numbers: which rest because their calls end badly."},

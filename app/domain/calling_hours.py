@@ -91,6 +91,11 @@ class CallingHours(BaseModel):
         return self.model_copy(update={"timezone": timezone})
 
 
+def time_zone_names() -> list[str]:
+    """Every IANA time zone, in alphabetical order."""
+    return sorted(_zone_names())
+
+
 def is_time_zone(name: str) -> bool:
     """Whether `name` is an IANA time zone."""
     return name in _zone_names()
@@ -186,6 +191,11 @@ def window_closes_at(at: datetime, hours: CallingHours) -> datetime | None:
             return close
         moment = _Moment(change, moment.zone)
     return moment.instant
+
+
+def next_clock_change(at: datetime, until: datetime, timezone: str) -> datetime | None:
+    """The first instant in (at, until] from which `timezone` has another offset, in UTC; None if it stays."""
+    return _Moment(at.astimezone(UTC), ZoneInfo(timezone)).next_clock_change(until.astimezone(UTC))
 
 
 class _Moment:

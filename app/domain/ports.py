@@ -23,6 +23,7 @@ from app.domain.messages import Message
 from app.domain.money import Charge, Plan
 from app.domain.persons import OtherJob
 from app.domain.provider_limits import Hold, ProviderState, Trouble
+from app.domain.reading import Place
 from app.domain.reconciliation import Books, Entry, PastAttempt, Witness
 from app.domain.retry_policy import NextStep
 from app.domain.timeline import TimelineEvent
@@ -77,7 +78,11 @@ class Transactions(Protocol):
         """False if its id is in the ledger already."""
 
     async def get(self, transaction_id: str) -> Transaction | None: ...
-    async def page(self, account_id: str, *, limit: int, skip: int) -> tuple[list[Transaction], int]: ...
+    async def page(
+        self, account_id: str, *, limit: int, skip: int, after: Place | None = None
+    ) -> tuple[list[Transaction], int | None]:
+        """Newest first, from behind `after`, and without it how many there are in all."""
+
     async def usage(self, account_id: str, since: datetime, until: datetime) -> Usage: ...
     async def batch_cost(self, batch_id: str, without: Collection[str]) -> Decimal:
         """What a batch has cost, `without` these attempts."""
@@ -223,7 +228,9 @@ class Jobs(Protocol):
         waiting_for: Sequence[WaitingFor] | None,
         limit: int,
         skip: int,
-    ) -> tuple[list[Job], int]: ...
+        after: Place | None = None,
+    ) -> tuple[list[Job], int | None]:
+        """Newest first, from behind `after`, and without it how many there are in all."""
 
     async def counts(self, batch_ids: Sequence[str]) -> dict[str, dict[JobState, int]]:
         """How many jobs of each batch are in each state; what is 0 is left out."""

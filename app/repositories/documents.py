@@ -18,6 +18,7 @@ from app.domain.do_not_call import DoNotCallEntry
 from app.domain.from_numbers import FromNumber
 from app.domain.jobs import Job
 from app.domain.persons import OtherJob
+from app.domain.reading import Place
 from app.domain.transactions import Transaction
 from app.repositories.database import Document
 
@@ -94,6 +95,14 @@ def plain(value: Any) -> Any:
 def any_of(values: Collection[str]) -> Any:
     """What a field must match to be one of `values`: a plain value for one, which an index sorts better by."""
     return next(iter(values)) if len(values) == 1 else {"$in": list(values)}
+
+
+def parts_behind(after: Place | None) -> list[Document]:
+    """What of a list, newest first, comes behind a place: one query after another, each of which an index answers in
+    order, also where thousands were created at one instant."""
+    if after is None:
+        return [{}]
+    return [{"created_at": after.at, "_id": {"$lt": after.id}}, {"created_at": {"$lt": after.at}}]
 
 
 def set_or_unset(changes: dict[str, Any]) -> Document:

@@ -51,6 +51,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         # GET /batches, newest first.
         IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)], name="newest"),
+        # GET /dashboard/stats: how many are in each status.
+        IndexModel([("account_id", ASCENDING), ("status", ASCENDING)], name="statuses_of_account"),
         # POST /batches with Idempotency-Key: one batch a key.
         IndexModel(
             [("account_id", ASCENDING), ("idempotency_key", ASCENDING)],
@@ -109,6 +111,18 @@ INDEXES: dict[str, list[IndexModel]] = {
         _list_of_jobs("list_of_batch", ("batch_id", ASCENDING), ("_id", DESCENDING)),
         _list_of_jobs("list_of_account", ("account_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)),
         _list_of_jobs("list", None, ("created_at", DESCENDING), ("_id", DESCENDING)),
+        # GET /dashboard/stats: what ended today. Written once, when a job ends.
+        IndexModel(
+            [("account_id", ASCENDING), ("finished_at", DESCENDING), ("state", ASCENDING)],
+            name="finished",
+            partialFilterExpression={"finished_at": {"$exists": True}},
+        ),
+        # GET /calls/history and /accounts/{id}/activity: a key an attempt, written when it is over.
+        IndexModel(
+            [("account_id", ASCENDING), ("history.dialed_at", DESCENDING), ("batch_id", ASCENDING)],
+            name="calls",
+            partialFilterExpression={"history.dialed_at": {"$exists": True}},
+        ),
     ],
     "do_not_call": [
         # The dial protocol: which of a contact's keys are on the account's list or everybody's (no `account_id`).
@@ -148,6 +162,18 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel(
             [("account_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)],
             name="newest_of_account",
+        ),
+        # What an account has used, in all or since a moment, from the index alone.
+        IndexModel(
+            [
+                ("account_id", ASCENDING),
+                ("type", ASCENDING),
+                ("created_at", DESCENDING),
+                ("cost", ASCENDING),
+                ("minutes", ASCENDING),
+                ("amount", ASCENDING),
+            ],
+            name="usage",
         ),
         # What a batch has cost, from the index alone.
         IndexModel(

@@ -11,9 +11,10 @@ from pymongo.errors import BulkWriteError
 
 from app.domain.jobs import IN_FLIGHT, OPERATOR_PRIORITY, Job, JobState, WaitingFor
 from app.domain.messages import Message
+from app.domain.reading import Place
 from app.domain.timeline import JobEvent, TimelineEvent
 from app.repositories.database import Database, Document, Repository, guarded
-from app.repositories.documents import any_of, from_document, optional, plain, to_document
+from app.repositories.documents import any_of, from_document, optional, parts_behind, plain, to_document
 from app.repositories.timelines import WITHOUT_TIMELINE, appended, pushed
 
 DUPLICATE_KEY = 11000
@@ -58,7 +59,8 @@ class MongoJobs(Repository):
         waiting_for: Sequence[WaitingFor] | None,
         limit: int,
         skip: int,
-    ) -> tuple[list[Job], int]:
+        after: Place | None = None,
+    ) -> tuple[list[Job], int | None]:
         match: Document = {}
         if account_ids is not None:
             match["account_id"] = any_of(account_ids)
@@ -71,8 +73,15 @@ class MongoJobs(Repository):
         index = "list_of_batch" if batch_id else "list_of_account" if account_ids is not None else "list"
         # A batch's jobs are numbered in its contacts' order, so `_id` alone sorts them.
         order = [("_id", DESCENDING)] if batch_id else [("created_at", DESCENDING), ("_id", DESCENDING)]
-        cursor = self._jobs.find(_ANY_STATUS | match, WITHOUT_TIMELINE, hint=index).sort(order).skip(skip).limit(limit)
-        found = [from_document(Job, document) async for document in cursor]
+        found: list[Job] = []
+        for part in [{"_id": {"$lt": after.id}}] if batch_id and after else parts_behind(after):
+            cursor = self._jobs.find(_ANY_STATUS | match | part, WITHOUT_TIMELINE, hint=index).sort(order)
+            cursor = cursor.skip(skip).limit(limit - len(found))
+            found += [from_document(Job, document) async for document in cursor]
+            if len(found) == limit:
+                break
+        if after is not None:
+            return found, None
         if match:
             return found, await self._jobs.count_documents(match, hint=index)
         return found, await self._jobs.estimated_document_count()

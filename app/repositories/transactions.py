@@ -8,9 +8,10 @@ from typing import Any
 from pymongo import DESCENDING
 from pymongo.errors import DuplicateKeyError
 
+from app.domain.reading import Place
 from app.domain.transactions import Transaction, TransactionType, Usage
 from app.repositories.database import Database, Document, Repository, guarded
-from app.repositories.documents import from_document, optional, to_document
+from app.repositories.documents import from_document, optional, parts_behind, to_document
 
 
 class MongoTransactions(Repository):
@@ -32,11 +33,18 @@ class MongoTransactions(Repository):
         return optional(Transaction, document)
 
     @guarded
-    async def page(self, account_id: str, *, limit: int, skip: int) -> tuple[list[Transaction], int]:
+    async def page(
+        self, account_id: str, *, limit: int, skip: int, after: Place | None = None
+    ) -> tuple[list[Transaction], int | None]:
         match = {"account_id": account_id}
-        cursor = self._transactions.find(match).sort([("created_at", DESCENDING), ("_id", DESCENDING)])
-        found = [from_document(Transaction, document) async for document in cursor.skip(skip).limit(limit)]
-        return found, await self._transactions.count_documents(match)
+        found: list[Transaction] = []
+        for part in parts_behind(after):
+            cursor = self._transactions.find(match | part).sort([("created_at", DESCENDING), ("_id", DESCENDING)])
+            cursor = cursor.skip(skip).limit(limit - len(found))
+            found += [from_document(Transaction, document) async for document in cursor]
+            if len(found) == limit:
+                break
+        return found, await self._transactions.count_documents(match) if after is None else None
 
     @guarded
     async def usage(self, account_id: str, since: datetime, until: datetime) -> Usage:
@@ -45,7 +53,7 @@ class MongoTransactions(Repository):
             "type": TransactionType.CALL_USAGE.value,
             "created_at": {"$gte": since, "$lt": until},
         }
-        sums = await self._sums(match, None, first_at={"$min": "$created_at"})
+        sums = await self._sums(match, None, index="usage", first_at={"$min": "$created_at"})
         return sums.get(None, Usage())
 
     @guarded
@@ -59,7 +67,9 @@ class MongoTransactions(Repository):
     async def batch_usage(self, batch_ids: Sequence[str]) -> dict[str, Usage]:
         return await self._sums({"batch_id": {"$in": list(batch_ids)}}, "$batch_id")
 
-    async def _sums(self, match: Document, key: str | None, **more: Any) -> dict[Any, Usage]:
+    async def _sums(
+        self, match: Document, key: str | None, *, index: str | None = None, **more: Any
+    ) -> dict[Any, Usage]:
         totals = {
             "calls": {"$sum": 1},
             "units": {"$sum": {"$multiply": ["$amount", -1]}},
@@ -67,5 +77,6 @@ class MongoTransactions(Repository):
             "cost": {"$sum": "$cost"},
             **more,
         }
-        cursor = await self._transactions.aggregate([{"$match": match}, {"$group": {"_id": key, **totals}}])
+        hint: dict[str, Any] = {} if index is None else {"hint": index}
+        cursor = await self._transactions.aggregate([{"$match": match}, {"$group": {"_id": key, **totals}}], **hint)
         return {group.pop("_id"): Usage.model_validate(group) async for group in cursor}

@@ -16,6 +16,7 @@ from app.domain.money import Plan, Pricing, Unit
 from app.domain.person_caps import PersonCap
 from app.domain.phone_numbers import normalise_phone, region_of_timezone
 from app.domain.ports import Accounts, Batches, Jobs, Time, Transactions
+from app.domain.reading import Place, percent
 from app.domain.transactions import Transaction, TransactionType, Usage
 from app.services.ids import new_id
 from app.services.ledger import post_entries
@@ -167,9 +168,11 @@ class AccountService:
         await self._batches.wake_account(account_id, self._time.now())
         return changed, entry
 
-    async def transactions(self, account_id: str, *, limit: int, skip: int) -> tuple[list[Transaction], int]:
+    async def transactions(
+        self, account_id: str, *, limit: int, skip: int, after: Place | None = None
+    ) -> tuple[list[Transaction], int | None]:
         await post_entries(self._accounts, self._transactions, await self.get(account_id))
-        return await self._transactions.page(account_id, limit=limit, skip=skip)
+        return await self._transactions.page(account_id, limit=limit, skip=skip, after=after)
 
     async def balance(self, account_id: str) -> Balance:
         account = await self.get(account_id)
@@ -188,7 +191,7 @@ class AccountService:
             active_batches=sum(status in {BatchStatus.RUNNING, BatchStatus.SCHEDULED} for status in statuses.values()),
             total_jobs=sum(total.values()),
             completed_jobs=completed,
-            success_rate=round(100 * completed / (completed + failed), 2) if completed + failed else 0.0,
+            success_rate=percent(completed, completed + failed),
             cost_this_month=(await self._usage_this_month(account, self._time.now())).cost,
         )
 

@@ -10,6 +10,7 @@ from app.domain.explanation import Explanation
 from app.domain.jobs import IN_FLIGHT, Job, JobState, WaitingFor
 from app.domain.messages import Message
 from app.domain.ports import Batches, Jobs, Time
+from app.domain.reading import Place
 from app.domain.retry_policy import first_phone
 from app.domain.timeline import TimelineEvent, told
 from app.services.batch_events import log_event
@@ -99,7 +100,8 @@ class JobService:
         status: ShownStatus | None,
         limit: int,
         skip: int,
-    ) -> tuple[list[JobView], int]:
+        after: Place | None = None,
+    ) -> tuple[list[JobView], int | None]:
         states, waiting_for = _filter(status)
         if account_ids is not None and batch_id is not None:
             batch = await self._batches.get(batch_id)
@@ -108,7 +110,13 @@ class JobService:
             # All its jobs are the account's; to ask each of them would cost as much as reading them all.
             account_ids = None
         jobs, total = await self._jobs.page(
-            account_ids=account_ids, batch_id=batch_id, states=states, waiting_for=waiting_for, limit=limit, skip=skip
+            account_ids=account_ids,
+            batch_id=batch_id,
+            states=states,
+            waiting_for=waiting_for,
+            limit=limit,
+            skip=skip,
+            after=after,
         )
         batches = {batch_id: await self._batches.get(batch_id) for batch_id in {job.batch_id for job in jobs}}
         # A job without its batch is what an import that is being undone has left for a moment.

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.api.deps import AdministratorDep, ContainerDep, IdempotencyKey, LanguageDep, PrincipalDep
 from app.api.openapi import problems
-from app.api.pagination import PageDep, announce
+from app.api.pagination import CursorPageDep, PageDep, announce, announce_places
 from app.api.schemas.account_replies import (
     AccountReply,
     BalanceReply,
@@ -25,6 +25,7 @@ from app.api.schemas.batch_replies import BatchReply, batch_reply
 from app.api.schemas.common import AnyCase
 from app.domain.batches import BatchStatus
 from app.domain.money import Pricing
+from app.domain.reading import Place
 
 router = APIRouter(prefix="/accounts", tags=["accounts"])
 
@@ -107,12 +108,16 @@ async def list_account_transactions(
     account_id: str,
     container: ContainerDep,
     language: LanguageDep,
-    page: PageDep,
+    page: CursorPageDep,
     request: Request,
     response: Response,
 ) -> list[TransactionReply]:
-    found, total = await container.accounts.transactions(account_id, limit=page.limit, skip=page.skip)
-    announce(request, response, page, total)
+    found, total = await container.accounts.transactions(
+        account_id, limit=page.limit + 1, skip=page.skip, after=page.after
+    )
+    found = announce_places(
+        request, response, page, total, found, lambda entry: Place(entry.created_at, entry.transaction_id)
+    )
     return [transaction_reply(transaction, language) for transaction in found]
 
 

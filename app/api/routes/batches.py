@@ -1,11 +1,11 @@
 """/batches: campaigns."""
 
-from hashlib import sha256
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
+from app.api.conditional import NOT_MODIFIED, IfNoneMatch, answer
 from app.api.deps import ContainerDep, IdempotencyKey, LanguageDep, PrincipalDep
 from app.api.openapi import problems
 from app.api.pagination import PageDep, announce
@@ -21,9 +21,14 @@ from app.api.schemas.batch_replies import (
 )
 from app.api.schemas.batches import ChangeBatch, CreateBatch
 from app.api.schemas.common import AnyCase
+from app.api.schemas.jobs import job_reply
+from app.api.schemas.reading import SummaryReply, summary_reply
 from app.domain.batches import BatchStatus
 
 router = APIRouter(prefix="/batches", tags=["batches"])
+
+SAMPLE = 10
+"""How many jobs a summary shows."""
 
 
 @router.post("", status_code=HTTPStatus.CREATED, summary="Create a batch", responses=problems(400, 404, 409, 413))
@@ -93,26 +98,29 @@ async def cancel_batch(
     "/{batch_id}/status",
     summary="How far a batch is",
     response_model=BatchStatusReply,
-    responses={304: {"description": "Nothing has changed since the `ETag` of `If-None-Match`."}, **problems(404)},
+    responses={**NOT_MODIFIED, **problems(404)},
 )
 async def get_batch_status(
     batch_id: str,
     container: ContainerDep,
     language: LanguageDep,
-    if_none_match: Annotated[str | None, Header()] = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Made to be polled: answer with `If-None-Match` and get a `304` while nothing changes.
 
     That the estimated end passes with the time is no change, so the tag is a weak one.
     """
     reply = status_reply(*await container.batches.status(batch_id), language)
-    body = reply.model_dump_json(by_alias=True).encode()
-    facts = reply.model_dump_json(by_alias=True, exclude={"estimated_end_at", "estimate"}).encode()
-    etag = f'W/"{sha256(facts).hexdigest()[:32]}"'
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Accept-Language"}
-    if _matches(if_none_match, etag):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(body, headers=headers, media_type="application/json")
+    return answer(reply, if_none_match, passing=frozenset({"estimated_end_at", "estimate"}))
+
+
+@router.get("/{batch_id}/summary", summary="A batch, its figures and some jobs", responses=problems(404))
+async def get_batch_summary(batch_id: str, container: ContainerDep, language: LanguageDep) -> SummaryReply:
+    view = await container.batches.view(batch_id)
+    views, _ = await container.jobs.page(account_ids=None, batch_id=batch_id, status=None, limit=SAMPLE, skip=0)
+    accounts = await container.accounts.get_many([view.batch.account_id])
+    sample = [job_reply(job, accounts.get(job.job.account_id), language) for job in views]
+    return summary_reply(view, batch_reply(view, language), sample)
 
 
 @router.get("/{batch_id}/logs", summary="What happened to a batch", responses=problems(404))
@@ -123,9 +131,3 @@ async def get_batch_logs(
     entries, total = await container.batches.logs(batch_id, limit=page.limit, skip=page.skip)
     announce(request, response, page, total)
     return logs_reply(batch_id, entries, language)
-
-
-def _matches(if_none_match: str | None, etag: str) -> bool:
-    """RFC 9110 §13.1.2: a list of tags, compared weakly, or `*`."""
-    tags = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
-    return "*" in tags or etag.removeprefix("W/") in tags

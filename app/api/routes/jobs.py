@@ -6,12 +6,13 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.api.deps import ContainerDep, LanguageDep, PrincipalDep
 from app.api.openapi import problems
-from app.api.pagination import PageDep, announce
+from app.api.pagination import CursorPageDep, announce_places
 from app.api.schemas.common import AnyCase
 from app.api.schemas.jobs import JobDetailReply, JobReply, job_detail_reply, job_reply
 from app.api.schemas.timelines import TimelineReply, timeline_reply
 from app.bootstrap import Container
 from app.domain.messages import Language
+from app.domain.reading import Place
 from app.services.jobs import JobView, ShownStatus
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -22,7 +23,7 @@ async def list_jobs(
     container: ContainerDep,
     language: LanguageDep,
     principal: PrincipalDep,
-    page: PageDep,
+    page: CursorPageDep,
     request: Request,
     response: Response,
     account_id: str | None = None,
@@ -33,11 +34,14 @@ async def list_jobs(
         account_ids=principal.visible(account_id),
         batch_id=batch_id,
         status=status,
-        limit=page.limit,
+        limit=page.limit + 1,
         skip=page.skip,
+        after=page.after,
+    )
+    views = announce_places(
+        request, response, page, total, views, lambda view: Place(view.job.created_at, view.job.job_id)
     )
     accounts = await container.accounts.get_many({view.job.account_id for view in views})
-    announce(request, response, page, total)
     return [job_reply(view, accounts.get(view.job.account_id), language) for view in views]
 
 

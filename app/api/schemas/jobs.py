@@ -208,6 +208,15 @@ def _call_result(job: Job, last: AttemptRecord | None) -> CallResult | None:
     )
 
 
+def past_call_result(record: AttemptRecord, report: CallReport | None) -> CallResult:
+    """What one attempt came to; `report` is the provider's word on it, if that is still known."""
+    summary = _summary(report, record)
+    if report is None and record.duration_seconds:
+        known = {"call_status": CallStatus.ENDED, "duration_ms": round(record.duration_seconds * 1000)}
+        summary = summary.model_copy(update=known)
+    return CallResult(success=record.disposition is Disposition.ANSWERED, status=record.disposition, summary=summary)
+
+
 def _summary(report: CallReport | None, last: AttemptRecord) -> CallSummary:
     if report is None:
         # The provider refused the number: there was no call to report on.

@@ -204,6 +204,22 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "La fecha está fuera de todo rango posible.",
         "en": "The date is out of any possible range.",
     },
+    "date_malformed": {
+        "es": "«{value}» no es una fecha: escriba AAAA-MM-DD o un instante como 2025-10-24T10:00:00Z.",
+        "en": "“{value}” is no date: write YYYY-MM-DD or an instant such as 2025-10-24T10:00:00Z.",
+    },
+    "date_range_unusable": {
+        "es": "El término debe ser igual o posterior al inicio, y el período de {days} días a lo más.",
+        "en": "The end must not be before the start, and the span at most {days} days.",
+    },
+    "cursor_malformed": {
+        "es": "El cursor no es válido. Use el del encabezado Link de la página anterior, tal como viene.",
+        "en": "The cursor is not valid. Use that of the `Link` header of the page before, as it is.",
+    },
+    "skip_too_far": {
+        "es": "A lo más se pueden saltar {limit} filas; para ir más atrás siga el encabezado Link.",
+        "en": "At most {limit} rows can be skipped; to go further back follow the `Link` header.",
+    },
     "scheduled_at_missing": {
         "es": "Un batch «scheduled» necesita scheduled_at, con fecha, hora y zona.",
         "en": "A «scheduled» batch needs scheduled_at, with date, time and offset.",
