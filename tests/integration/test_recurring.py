@@ -466,6 +466,7 @@ async def test_a_series_cancelled_while_its_run_is_made_has_no_run_that_calls(
     for run in await site.runs(series):
         assert run.status is BatchStatus.CANCELLED
         assert (await site.states(run))["pending"] == 0
+        assert (await site.events(run))["batch_started"] == 0, "not even for a moment"
 
 
 async def test_a_series_whose_import_died_leaves_no_contacts(site: Site, container: Container) -> None:
