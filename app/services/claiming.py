@@ -164,7 +164,10 @@ class Claiming:
         return False
 
     async def _start(self, batch: Batch, now: datetime) -> Batch | None:
-        """The batch, running; None if another worker was quicker."""
+        """The batch, running; None if another worker was quicker, or something else woke it before its time."""
+        if batch.scheduled_at is not None and batch.scheduled_at > now:
+            await self._batches.sleep(batch, batch.scheduled_at, batch.block)
+            return None
         changes = {"started_at": now, "updated_at": now, "wake_at": now}
         started = await self._batches.move(batch.batch_id, [BatchStatus.SCHEDULED], BatchStatus.RUNNING, changes)
         if started is not None:

@@ -132,17 +132,27 @@ class Dialing:
         if dialing is None:
             await self._funding.release(job, attempt)
             return None
+        judged_from = asked_at
         judged = await self._admission.judge(dialing, batch, account)
+        if self._is_late(latest) and not isinstance(judged, Refusal):
+            # Where MongoDB is slow, all of the above takes longer than a start lasts, every time. Now that little is
+            # left to ask, the next start is in time.
+            latest = await self._gate.wait_for_start(job)
+            judged_from = self._time.monotonic()
+            current = await self._queue.still_mine(dialing)
+            if current is None:
+                return None
+            judged = await self._admission.judge(current, batch, account)
         # Asked last, for the questions before it take time.
-        took = timedelta(seconds=self._time.monotonic() - asked_at)
+        now = self._time.monotonic()
+        took = timedelta(seconds=now - asked_at)
         refusal = judged if isinstance(judged, Refusal) else _closed(dialing, batch, took)
         if refusal is not None:
             log.warning("intent_withdrawn", kind=refusal.kind.value, reason=refusal.reason.code)
             await self._withdraw(dialing, attempt, _waiting(job, refusal), refusal.reason, self._due_at(refusal))
             return None
-        stale = took > self._tuning.intent_freshness
-        # Its start is lost then: a call now would fall together with those of the starts that follow.
-        late = latest is not None and self._time.now() > latest
+        stale = timedelta(seconds=now - judged_from) > self._tuning.intent_freshness
+        late = self._is_late(latest)
         if stale or late or not self._control.may_dial():
             log.warning("intent_withdrawn", stale=stale, late=late)
             await self._withdraw(dialing, attempt, WaitingFor.PROVIDER, None)
@@ -155,6 +165,10 @@ class Dialing:
             max_call_duration=attempt.max_duration_seconds,
         )
         return await self._place(dialing, attempt)
+
+    def _is_late(self, latest: datetime | None) -> bool:
+        """Whether the start is lost: a call now would fall together with those of the starts that follow."""
+        return latest is not None and self._time.now() > latest
 
     async def _place(self, job: Job, attempt: Attempt) -> Job | None:
         try:

@@ -1,7 +1,7 @@
 """What Retell allows is shared by all workers: calls at once, starts a second, pauses."""
 
 import contextlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -150,10 +150,17 @@ async def test_a_worker_takes_no_more_than_it_may_start_soon(campaigns: Campaign
 
 
 async def test_a_start_that_was_missed_is_lost(campaigns: Campaigns, simulator: RunningSimulator) -> None:
+    """Another one is taken, and where it is missed too nothing is sent."""
     batch = await campaigns.batch(await campaigns.account(), [numbers(1)])
     worker = await campaigns.worker(retell_calls_per_second=1)
     (job,) = await worker.work.claim(1)
-    worker.work._gate._starts[job.job_id] -= timedelta(seconds=1)
+    gate = worker.work._gate
+    long_ago = campaigns.container.clock.now() - timedelta(seconds=1)
+
+    async def missed(_: Job) -> datetime:
+        return long_ago
+
+    gate.wait_for_start = missed  # type: ignore[method-assign, assignment] # the delay
     assert await worker.work._dialing.dial(job) is None
 
     assert await simulator.creates() == []

@@ -1,0 +1,50 @@
+"""Found by reading: what two who work at once, or a slow database, made of the dial protocol."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from app.domain.batches import BatchStatus, ScheduleType
+from app.domain.jobs import JobState
+from tests.workers.conftest import Campaigns, RunningSimulator, numbers
+
+
+async def test_a_database_that_is_slow_delays_calls_but_does_not_prevent_them(
+    campaigns: Campaigns, simulator: RunningSimulator
+) -> None:
+    """Deciding takes longer than a start is good for, every time."""
+    batch = await campaigns.batch(await campaigns.account(), [numbers(1)])
+    worker = await campaigns.worker(retell_calls_per_second=4)
+    accounts = worker.work._dialing._funding._accounts
+    reserve = accounts.reserve
+
+    async def slow(*args: Any, **kwargs: Any) -> bool:
+        await asyncio.sleep(0.3)
+        return await reserve(*args, **kwargs)
+
+    accounts.reserve = slow  # type: ignore[method-assign] # the slowness
+    (job,) = await worker.work.claim(1)
+    dialed = await worker.work._dialing.dial(job)
+
+    assert dialed is not None
+    assert dialed.state is JobState.IN_CALL
+    assert (await campaigns.job(batch)).state is JobState.IN_CALL
+
+
+async def test_cancelling_one_contact_does_not_start_a_batch_before_its_time(
+    campaigns: Campaigns, simulator: RunningSimulator
+) -> None:
+    start = campaigns.container.clock.now() + timedelta(hours=1)
+    batch = await campaigns.batch(
+        await campaigns.account(),
+        [[n] for n in numbers(2)],
+        schedule_type=ScheduleType.SCHEDULED,
+        scheduled_at=start,
+    )
+    (unwanted, _) = await campaigns.jobs(batch)
+    worker = await campaigns.worker()
+    await campaigns.container.jobs.cancel(unwanted.job_id, user="test")
+    await worker.work.claim(10)
+
+    stored = await campaigns.stored(batch)
+    assert (stored.status, stored.wake_at) == (BatchStatus.SCHEDULED, batch.scheduled_at)
