@@ -64,6 +64,7 @@ async def _worker(site: Site, at_once: int) -> AsyncIterator[Part]:
         "RETELL_BASE_URL": f"http://127.0.0.1:{port}",
         "RETELL_API_KEY": SIMULATOR_KEY,
         "RETELL_FROM_NUMBER": "+56226000000",
+        "RETELL_CALLS_PER_SECOND": "0",
         **{name.upper(): str(Settings.model_fields[name].default / SPEED) for name in PACE},
         "LOG_FORMAT": "json",
     }

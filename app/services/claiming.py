@@ -9,6 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 
 import structlog
 
@@ -33,6 +34,8 @@ from app.services.worker_control import WorkerControl
 log = structlog.get_logger("worker")
 
 BATCHES_A_LOOK = 200
+CHOICE = 4
+"""Free slots at the provider that a claim looks at, for each that it may fill."""
 RECHECK_SECONDS = 60
 """A batch with jobs in flight, or of a suspended account, is looked at this often even if nothing wakes it."""
 
@@ -187,8 +190,10 @@ class Claiming:
         if not slots:
             return []
         used = await self._queue.used_provider_slots()
-        free = [slot for slot in range(self._gate.ceiling) if slot not in used]
-        look = _Look(now, accounts, open_batches, slots, free[: max(0, self._gate.ceiling - len(used))])
+        # A few more than are needed, for two workers to choose differently; of a limit that was lowered, none.
+        room = max(0, min(self._gate.ceiling - len(used), CHOICE * startable))
+        free = islice((slot for slot in range(self._gate.ceiling) if slot not in used), room)
+        look = _Look(now, accounts, open_batches, slots, list(free))
         claimants = {
             account_id: Claimant(account.turn, account.features.max_concurrent_calls, most=len(slots[account_id]))
             for account_id, account in accounts.items()

@@ -12,6 +12,8 @@ import uvicorn
 from scripts.retell_simulator.app import build_app
 from scripts.retell_simulator.simulator import Simulator
 
+_KEEP_ALIVE_SECONDS = 600
+"""A client that was frozen for minutes finds its connection open, and sends what it was about to."""
 _GRACE_SECONDS = 1
 
 
@@ -73,6 +75,7 @@ def serve(simulator: Simulator, listener: socket.socket, banner: str) -> None:
         build_app(simulator),
         log_level="warning",
         access_log=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:

@@ -51,9 +51,11 @@ async def left_behind(world: World) -> list[str]:
 
 def _held(job: Job) -> list[str]:
     if job.state in IN_FLIGHT:
-        parts = {"slot": job.slot, "worker": job.worker_id, "lease": job.lease_until, "attempt id": job.attempt_id}
+        parts: dict[str, object] = {"slot": job.slot, "slot at the provider": job.provider_slot}
+        parts |= {"worker": job.worker_id, "lease": job.lease_until, "attempt id": job.attempt_id}
         return [f"without a {name}" for name, value in parts.items() if value is None]
-    held = {"slot": job.slot, "worker": job.worker_id, "lease": job.lease_until}
+    held: dict[str, object] = {"slot": job.slot, "slot at the provider": job.provider_slot}
+    held |= {"worker": job.worker_id, "lease": job.lease_until}
     wrong = [f"with a {name}" for name, value in held.items() if value is not None]
     return wrong if job.attempt is None else [*wrong, "with an attempt"]
 

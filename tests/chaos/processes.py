@@ -73,6 +73,7 @@ def environment_for(mongodb_uri: str, database: str, simulator_url: str, **more:
         "RETELL_API_KEY": SIMULATOR_KEY,
         "RETELL_FROM_NUMBER": "+56226000000",
         "RETELL_AGENT_ID": "agent_simulator",
+        "RETELL_CALLS_PER_SECOND": "0",
         "PROVIDER_RETRY_SECONDS": "1",
         "BALANCE_RECHECK_SECONDS": "5",
         "LOG_FORMAT": "json",
