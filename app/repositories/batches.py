@@ -14,6 +14,9 @@ from app.repositories.turns import advance_turns
 
 PUT_ASIDE = timedelta(minutes=10)
 
+_WITH_WORK = [BatchStatus.RUNNING.value, BatchStatus.CANCELLED.value]
+"""A cancelled one is woken for what comes back from calls that were in progress."""
+
 
 class MongoBatches(Repository):
     def __init__(self, database: Database) -> None:
@@ -153,10 +156,10 @@ class MongoBatches(Repository):
 
     @guarded
     async def wake(self, batch_id: str, at: datetime, call: Pace | None = None) -> None:
-        # Only a batch that sleeps with a wake-up time, or may work, has anything to be woken for: a paused or
-        # final one gets its `wake_at` from whatever opens it again.
+        # Only these have work that may be due: a paused or final batch gets its `wake_at` from whatever opens it again,
+        # and of one that is scheduled or being imported it says when that is over.
         await self._batches.update_one(
-            {"_id": batch_id, "wake_at": {"$exists": True}},
+            {"_id": batch_id, "wake_at": {"$exists": True}, "status": {"$in": _WITH_WORK}},
             {"$min": {"wake_at": at}, "$inc": {"revision": 1, **_added(call)}},
         )
 
@@ -185,7 +188,7 @@ class MongoBatches(Repository):
             {
                 "account_id": account_id,
                 "wake_at": {"$exists": True},
-                "status": {"$in": [BatchStatus.RUNNING.value, BatchStatus.CANCELLED.value]},
+                "status": {"$in": _WITH_WORK},
             },
             # What blocked them may be over; the next look says so.
             {"$min": {"wake_at": at}, "$inc": {"revision": 1}},

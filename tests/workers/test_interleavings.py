@@ -48,3 +48,19 @@ async def test_cancelling_one_contact_does_not_start_a_batch_before_its_time(
 
     stored = await campaigns.stored(batch)
     assert (stored.status, stored.wake_at) == (BatchStatus.SCHEDULED, batch.scheduled_at)
+
+
+async def test_cancelling_one_contact_does_not_undo_the_import_of_its_batch(
+    campaigns: Campaigns, simulator: RunningSimulator
+) -> None:
+    batch = await campaigns.batch(await campaigns.account(), [[n] for n in numbers(2)])
+    lease = campaigns.container.clock.now() + timedelta(minutes=2)
+    importing = {"status": BatchStatus.IMPORTING.value, "import_expires_at": lease, "wake_at": lease}
+    await campaigns.container.database.collection("batches").update_one({"_id": batch.batch_id}, {"$set": importing})
+    (unwanted, _) = await campaigns.jobs(batch)
+    worker = await campaigns.worker()
+    await campaigns.container.jobs.cancel(unwanted.job_id, user="test")
+    await worker.work.claim(10)
+
+    assert (await campaigns.stored(batch)).status is BatchStatus.IMPORTING
+    assert [job.state for job in await campaigns.jobs(batch)] == [JobState.CANCELLED, JobState.PENDING]
