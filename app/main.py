@@ -23,6 +23,7 @@ from app.api.routes import (
     call_presets,
     do_not_call,
     from_numbers,
+    guides,
     health,
     jobs,
     reading,
@@ -63,6 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         reading.router,
         do_not_call.router,
         call_presets.router,
+        guides.router,
         from_numbers.router,
     ):
         app.include_router(router, prefix=API, dependencies=[Depends(authorise)])

@@ -9,7 +9,18 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from app.domain.messages import access, errors, events, explanations, imports, presets, reasons, timeline, validation
+from app.domain.messages import (
+    access,
+    errors,
+    events,
+    explanations,
+    imports,
+    presets,
+    reasons,
+    timeline,
+    use_cases,
+    validation,
+)
 
 Language = Literal["es", "en"]
 DEFAULT_LANGUAGE: Language = "es"
@@ -23,6 +34,7 @@ CATALOGUE: Mapping[str, Mapping[Language, str]] = {
     **presets.TEXTS,
     **reasons.TEXTS,
     **timeline.TEXTS,
+    **use_cases.TEXTS,
     **validation.TEXTS,
 }
 
