@@ -147,7 +147,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             accounts=AccountService(accounts, batches, jobs, transactions, clock, pricing),
             batches=BatchService(batches, jobs, transactions, explaining, clock),
             batch_creation=BatchCreation(accounts, batches, jobs, MongoBatchContacts(database), uploads, clock),
-            uploads=UploadService(accounts, uploads, reader, clock),
+            uploads=UploadService(accounts, uploads, jobs, reader, clock),
             do_not_call=DoNotCallService(accounts, MongoDoNotCallList(database), reader, clock),
             jobs=JobService(batches, jobs, explaining, clock),
             dashboard=DashboardService(statistics, clock),

@@ -9,12 +9,13 @@ Every column keeps a key, its slug: custom fields reach the call's script under 
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 from app.domain.messages import Message
+from app.domain.national_ids import is_rut
 from app.domain.tables import Cell, Row, cell_text, is_blank
 
 # The header is looked for in the first rows that hold anything: titles and remarks may stand above it.
@@ -23,8 +24,11 @@ HEADER_SEARCH_ROWS = 20
 # Of this share of its values a column of ambiguous header ("contacto", "numero") takes its meaning.
 _CONTENT_SHARE = 0.7
 
+# So many values in ascending order are a series of ids; fewer may be so by chance.
+_SHORTEST_SERIES = 5
+
 _LONGEST_PHONE_HEADER = 6  # words; a sentence that mentions a phone is prose, and its file no contact list
-_SURE, _LIKELY, _SOMEBODY_ELSE, _WEAK = 1.0, 0.7, 0.6, 0.4
+_SURE, _LIKELY, _SOMEBODY_ELSE, WEAK, _BY_CONTENT = 1.0, 0.7, 0.6, 0.4, 0.3
 
 
 def _words(text: str) -> frozenset[str]:
@@ -175,14 +179,16 @@ _DOTTED_INITIALS = re.compile(r"\b(?:[^\W\d_]\.){2,}(?:[^\W\d_]\b)?")
 _BORDERS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")
 _TOKEN = re.compile(r"[a-z0-9]+")
 _PHONE_LIKE = re.compile(r"[+(]?[\d\s().+-]{7,24}")
+_DATE_LIKE = re.compile(r"\d{4}[-/.]\d\d?[-/.]\d\d?.*|\d\d?[-/.]\d\d?[-/.]\d{4}.*")
 
 
 class MappedColumn(BaseModel):
     """One column. `index` counts from 0 (column A); `header` is as shown; `key` is unique in the sheet.
 
     `target` is "name", "first_name", "middle_name", "last_name", "second_last_name", "email", "country",
-    "area_code", "timezone", "phone_1", "phone_2", ... or "custom". `confidence` is 0 to 1. `mobile` says that the
-    header promises mobile numbers; `national_id` that the (custom) column holds the contact's `dni`.
+    "area_code", "timezone", "phone_1", "phone_2", ..., "custom", or "ignore" if the client said so. `confidence` is
+    0 to 1. `mobile` says that the header promises mobile numbers; `national_id` that the (custom) column holds the
+    contact's `dni`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -213,6 +219,13 @@ class ColumnMapping(BaseModel):
 
     def first(self, target: str) -> MappedColumn | None:
         return next((column for column in self.columns if column.target == target), None)
+
+    def headers(self) -> list[str]:
+        """As shown, from column A on; "" for a column without one."""
+        texts = [""] * max((column.index + 1 for column in self.columns), default=0)
+        for column in self.columns:
+            texts[column.index] = column.header
+        return texts
 
     def targets(self) -> dict[str, str]:
         """Key to target, in column order, as the preview shows it: `{"nombre": "name", "rut": "custom"}`."""
@@ -373,12 +386,16 @@ def _resolve_weak(
     warnings: list[Message] = []
     if not any(guess.target == "phone" for guess in guesses.values()):
         for index in _weak_phones(parsed, guesses, samples):
-            guesses[index] = _Guess("phone", _WEAK)
+            guesses[index] = _Guess("phone", WEAK)
             warnings.append(Message(code="column_guessed_phone", params={"header": headers[index]}))
+        if not warnings and samples is not None:
+            for index in _phones_by_content(parsed, guesses, samples):
+                guesses[index] = _Guess("phone", _BY_CONTENT)
+                warnings.append(Message(code="column_phone_by_content", params={"header": headers[index]}))
     if not any("name" in guess.target for guess in guesses.values()):
         for index, header in parsed.items():
             if guesses[index] is _CUSTOM and len(header.core) == 1 and header.core[0] in _WEAK_NAME:
-                guesses[index] = _Guess("name", _WEAK)
+                guesses[index] = _Guess("name", WEAK)
                 warnings.append(Message(code="column_guessed_name", params={"header": headers[index]}))
                 break
     return warnings
@@ -395,6 +412,29 @@ def _weak_phones(parsed: dict[int, _Header], guesses: dict[int, _Guess], samples
         if by_header or by_content:
             found.append(index)
     return found
+
+
+def _phones_by_content(parsed: dict[int, _Header], guesses: dict[int, _Guess], samples: Samples) -> list[int]:
+    """Columns of numbers under headers that say nothing, where no header says "telephone"."""
+    found = []
+    for index, header in parsed.items():
+        says_otherwise = not _NOT_A_PHONE.isdisjoint(header.core) or _is_national_id(
+            header.core, _NATIONAL_ID | _DOCUMENT
+        )
+        if guesses[index] is _CUSTOM and not says_otherwise and _are_phones(list(samples(index))):
+            found.append(index)
+    return found
+
+
+def _are_phones(values: list[str]) -> bool:
+    """Not RUTs and dates, which have as many digits, nor the numbers of a series."""
+    numbers = [value for value in values if looks_like_phone(value) and not _DATE_LIKE.fullmatch(value)]
+    if not values or len(numbers) < len(values) * _CONTENT_SHARE:
+        return False
+    if sum(map(is_rut, values)) >= len(values) * _CONTENT_SHARE:
+        return False
+    digits = [int("".join(char for char in number if char.isdecimal())) for number in numbers]
+    return len(digits) < _SHORTEST_SERIES or digits != sorted(digits)
 
 
 def _phone_share(values: Iterable[str]) -> float | None:
@@ -452,13 +492,18 @@ def _keys(headers: Sequence[str], guesses: dict[int, _Guess]) -> dict[int, str]:
     keys: dict[int, str] = {}
     for index in sorted(guesses, key=lambda index: (guesses[index].target == "custom", index)):
         base = slug(headers[index]) or f"columna_{index + 1}"
-        reserved = guesses[index].target == "custom" and _RESERVED_KEY.fullmatch(base)
-        keys[index] = _unused(base, taken, start=2 if reserved else 1)
+        is_custom = guesses[index].target == "custom"
+        keys[index] = key_of_custom(base, taken) if is_custom else _unused(base, taken, start=1)
         taken.add(keys[index])
     return keys
 
 
-def _unused(base: str, taken: set[str], *, start: int) -> str:
+def key_of_custom(base: str, taken: Collection[str]) -> str:
+    """`base`, or with a number if it is taken, or would pass for a contact's own field."""
+    return _unused(base, taken, start=2 if _RESERVED_KEY.fullmatch(base) else 1)
+
+
+def _unused(base: str, taken: Collection[str], *, start: int) -> str:
     number = start
     while (key := base if number == 1 else f"{base}_{number}") in taken:
         number += 1

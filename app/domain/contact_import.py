@@ -6,31 +6,18 @@ decides.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, NamedTuple
 
 from app.domain.calling_hours import time_zone_of
-from app.domain.column_mapping import ColumnMapping, MappedColumn, find_header, looks_like_phone, map_columns
+from app.domain.column_mapping import ColumnMapping, MappedColumn
+from app.domain.contact_sheet import understand
 from app.domain.contacts import MAX_PHONES, Contact, ContactRow
-from app.domain.errors import FieldError, SpreadsheetRejected
-from app.domain.messages import Message
+from app.domain.errors import FieldError
+from app.domain.national_ids import has_wrong_check_digit
 from app.domain.phone_numbers import PhoneNumber, normalise_phone, region_of_country, split_phones
-from app.domain.tables import (
-    MAX_CELL_CHARS,
-    MAX_HEADER_CHARS,
-    MAX_ROWS,
-    Cell,
-    Row,
-    Table,
-    cell_text,
-    column_letters,
-    is_blank,
-)
-
-_SAMPLE_VALUES = 200
-_SHOWN_CHARS = 40
+from app.domain.tables import MAX_CELL_CHARS, Cell, Row, Table, cell_text, one_line, shown
 
 _NAME_PARTS = ("first_name", "middle_name", "last_name", "second_last_name")
 
@@ -102,6 +89,16 @@ class _RowReport:
         self.warnings.append(FieldError.of((column.key,), code, **params))
 
 
+class ReadRow(NamedTuple):
+    """One row of the list. `contact` is None if it is rejected, for its `errors`."""
+
+    row: Row
+    contact: Contact | None
+    errors: list[FieldError]
+    warnings: list[FieldError]
+    duplicate: Duplicate | None
+
+
 def import_contacts(table: Table, *, country: str | None) -> ContactImport:
     """The contacts of `table`. `country` (ISO 3166) is where numbers without a country code are from; a "país"
     column of the list goes before it.
@@ -110,25 +107,13 @@ def import_contacts(table: Table, *, country: str | None) -> ContactImport:
     nothing in it (`phone_column_empty`), no row (`no_rows`), too many (`too_many_rows`) or a header that is a
     paragraph (`header_too_long`).
     """
-    mapping, data = _understand(table)
-    layout = _layout(mapping)
-    contacts: list[ContactRow] = []
-    errors: list[RowIssues] = []
-    warnings: list[RowIssues] = []
-    for row in data:
-        report = _RowReport()
-        contact = _contact(row, layout, country, report)
-        if contact is None:
-            errors.append(RowIssues(row.number, report.errors))
-        else:
-            contacts.append(ContactRow(row.number, contact))
-        if report.warnings:
-            warnings.append(RowIssues(row.number, report.warnings))
+    mapping, data = understand(table, {})
+    rows = list(read_rows(mapping, data, country))
     return ContactImport(
-        contacts=contacts,
-        row_errors=errors,
-        row_warnings=warnings,
-        duplicates=list(_duplicates(contacts)),
+        contacts=[ContactRow(read.row.number, read.contact) for read in rows if read.contact],
+        row_errors=[RowIssues(read.row.number, read.errors) for read in rows if not read.contact],
+        row_warnings=[RowIssues(read.row.number, read.warnings) for read in rows if read.warnings],
+        duplicates=[read.duplicate for read in rows if read.duplicate],
         mapping=mapping,
         total_rows=len(data),
         country=country,
@@ -136,75 +121,23 @@ def import_contacts(table: Table, *, country: str | None) -> ContactImport:
     )
 
 
+def read_rows(mapping: ColumnMapping, data: Sequence[Row], country: str | None) -> Iterator[ReadRow]:
+    """Each row of the list as it is asked for, in order."""
+    layout = _layout(mapping)
+    first_rows: dict[str, int] = {}
+    for row in data:
+        report = _RowReport()
+        contact = _contact(row, layout, country, report)
+        duplicate = _duplicate(row.number, contact, first_rows) if contact else None
+        yield ReadRow(row, contact, report.errors, report.warnings, duplicate)
+
+
 def is_email(text: str) -> bool:
     """Whether `text` is one e-mail address, as far as its form tells."""
     return _EMAIL.fullmatch(text) is not None
 
 
-# --- The sheet
-
-
-def _understand(table: Table) -> tuple[ColumnMapping, Sequence[Row]]:
-    """The columns' meaning and the rows below the header."""
-    position = find_header(table.rows)
-    if position is None:
-        raise _no_header(table.rows)
-    header, data = table.rows[position], table.rows[position + 1 :]
-    if len(data) > MAX_ROWS:
-        raise SpreadsheetRejected("too_many_rows", limit=MAX_ROWS)
-    mapping = map_columns(_headers(header, data), header.number, lambda index: _samples(data, index))
-    if not mapping.phones:
-        raise _no_phone_column(column.header for column in mapping.columns)
-    if not data:
-        raise SpreadsheetRejected("no_rows")
-    return _with_empty_columns(mapping, data), data
-
-
-def _no_header(rows: Sequence[Row]) -> SpreadsheetRejected:
-    if not rows:
-        return SpreadsheetRejected("file_empty")
-    first = next((row for row in rows if len(row.cells) > 1), rows[0])
-    texts = [text for cell in first.cells if (text := cell_text(cell))]
-    if any(looks_like_phone(text) for text in texts):
-        return SpreadsheetRejected("no_header", row=first.number)
-    return _no_phone_column(texts)
-
-
-def _no_phone_column(headers: Iterable[str]) -> SpreadsheetRejected:
-    return SpreadsheetRejected("no_phone_column", headers=", ".join(_shown(header) for header in headers))
-
-
-def _headers(header: Row, data: Sequence[Row]) -> list[str]:
-    """One text a column; "Columna 5" if only values are there, "" for a column without either."""
-    texts = [_one_line(cell_text(cell)) for cell in header.cells]
-    for index, text in enumerate(texts):
-        if len(text) > MAX_HEADER_CHARS:
-            raise SpreadsheetRejected("header_too_long", column=column_letters(index), limit=MAX_HEADER_CHARS)
-    width = max((len(row.cells) for row in data), default=0)
-    texts += [""] * (width - len(texts))
-    return [text or _stand_in(data, index) for index, text in enumerate(texts)]
-
-
-def _stand_in(data: Sequence[Row], index: int) -> str:
-    return "" if _is_empty(data, index) else f"Columna {index + 1}"
-
-
-def _is_empty(data: Sequence[Row], index: int) -> bool:
-    return all(len(row.cells) <= index or is_blank(row.cells[index]) for row in data)
-
-
-def _samples(data: Sequence[Row], index: int) -> Iterator[str]:
-    texts = (cell_text(row.cells[index]) for row in data if len(row.cells) > index)
-    return islice(filter(None, texts), _SAMPLE_VALUES)
-
-
-def _with_empty_columns(mapping: ColumnMapping, data: Sequence[Row]) -> ColumnMapping:
-    """Tell of columns without a value. Calamine reads a formula that was never calculated as blank."""
-    empty = [column for column in mapping.columns if _is_empty(data, column.index)]
-    if all(phone in empty for phone in mapping.phones):
-        raise SpreadsheetRejected("phone_column_empty", headers=", ".join(c.header for c in mapping.phones))
-    told = [Message(code="column_empty", params={"header": column.header}) for column in empty]
-    return mapping.model_copy(update={"warnings": (*mapping.warnings, *told)})
+# --- The columns
 
 
 def _layout(mapping: ColumnMapping) -> _Layout:
@@ -219,13 +152,13 @@ def _layout(mapping: ColumnMapping) -> _Layout:
         timezone=mapping.first("timezone"),
         national_id=next((column for column in mapping.columns if column.national_id), None),
         custom=[column for column in mapping.columns if _is_spoken_by_its_column(column)],
-        all=mapping.columns,
+        all=tuple(column for column in mapping.columns if column.target != "ignore"),
     )
 
 
 def _is_spoken_by_its_column(column: MappedColumn) -> bool:
     """Whether a script's {{key}} needs the value as a custom field."""
-    if column.target.startswith("phone_"):
+    if column.target.startswith("phone_") or column.target == "ignore":
         return False
     return column.target not in ("name", "email") or column.key not in _ALWAYS_VARIABLES
 
@@ -237,16 +170,16 @@ def _contact(row: Row, layout: _Layout, country: str | None, report: _RowReport)
     """The row as a contact, or None and at least one error in `report`."""
     texts = _texts(row.cells, layout, report)
     region = _region(texts, layout, country, report)
-    custom = {column.key: _one_line(texts[column.index]) for column in layout.custom if texts[column.index]}
+    custom = {column.key: one_line(texts[column.index]) for column in layout.custom if texts[column.index]}
     phones = _phones(texts, layout, region, custom, report)
     timezone = _time_zone(texts, layout, report)
     if report.errors:
         return None
     email = _email(texts, layout, custom, report)
-    name = " ".join(_one_line(texts[column.index]) for column in layout.names if texts[column.index])
+    name = " ".join(one_line(texts[column.index]) for column in layout.names if texts[column.index])
     if not name:
         report.warn(layout.names[0] if layout.names else layout.phones[0], "name_missing")
-    national_id = _one_line(texts[layout.national_id.index]) if layout.national_id else ""
+    national_id = _national_id(texts, layout, region, report)
     return Contact(
         name=name,
         phones=phones,
@@ -255,6 +188,20 @@ def _contact(row: Row, layout: _Layout, country: str | None, report: _RowReport)
         timezone=timezone,
         custom_fields=custom,
     )
+
+
+def _national_id(texts: dict[int, str], layout: _Layout, region: str | None, report: _RowReport) -> str:
+    if layout.national_id is None:
+        return ""
+    written = one_line(texts[layout.national_id.index])
+    if region == "CL" and has_wrong_check_digit(written) and _is_headed_rut(layout.national_id):
+        report.warn(layout.national_id, "rut_check_digit", value=shown(written))
+    return written
+
+
+def _is_headed_rut(column: MappedColumn) -> bool:
+    """A column of passports or DNIs has no check digit."""
+    return not {"rut", "run"}.isdisjoint(column.key.split("_"))
 
 
 def _texts(cells: Sequence[Cell], layout: _Layout, report: _RowReport) -> dict[int, str]:
@@ -276,7 +223,7 @@ def _region(texts: dict[int, str], layout: _Layout, country: str | None, report:
     written = texts[layout.country.index]
     region = region_of_country(written)
     if region is None:
-        report.warn(layout.country, "country_unknown", value=_shown(written))
+        report.warn(layout.country, "country_unknown", value=shown(written))
     return region or country
 
 
@@ -287,7 +234,7 @@ def _time_zone(texts: dict[int, str], layout: _Layout, report: _RowReport) -> st
     written = texts[layout.timezone.index]
     name = time_zone_of(written)
     if name is None:
-        report.error(layout.timezone, "time_zone_unknown", value=_shown(written))
+        report.error(layout.timezone, "time_zone_unknown", value=shown(written))
     return name
 
 
@@ -329,12 +276,12 @@ def _normalise(raw: str, region: str | None, area_code: str, *, mobile: bool) ->
 
 def _bad_phone(column: MappedColumn, raw: str, found: PhoneNumber) -> list[FieldError]:
     """Nothing for a blank such as "s/n"."""
-    return [FieldError.of((column.key,), found.error, value=_shown(raw))] if found.error else []
+    return [FieldError.of((column.key,), found.error, value=shown(raw))] if found.error else []
 
 
 def _note(found: PhoneNumber, raw: str, column: MappedColumn, custom: dict[str, str], report: _RowReport) -> None:
     for code in found.warnings:
-        report.warn(column, code, value=_shown(raw), e164=found.e164)
+        report.warn(column, code, value=shown(raw), e164=found.e164)
     if found.extension:
         custom.setdefault(f"{column.key}_extension", found.extension)
 
@@ -342,7 +289,7 @@ def _note(found: PhoneNumber, raw: str, column: MappedColumn, custom: dict[str, 
 def _no_phone(texts: dict[int, str], layout: _Layout, report: _RowReport) -> None:
     for column in layout.phones:
         if texts[column.index]:
-            report.error(column, "phone_not_a_number", value=_shown(texts[column.index]))
+            report.error(column, "phone_not_a_number", value=shown(texts[column.index]))
             return
     if not report.errors:
         report.error(layout.phones[0], "phone_missing")
@@ -359,27 +306,15 @@ def _email(texts: dict[int, str], layout: _Layout, custom: dict[str, str], repor
         address = piece.removeprefix("mailto:")
         if is_email(address):
             return address
-    custom[layout.email.key] = _one_line(written)
-    report.warn(layout.email, "email_invalid", value=_shown(written))
+    custom[layout.email.key] = one_line(written)
+    report.warn(layout.email, "email_invalid", value=shown(written))
     return None
 
 
-def _duplicates(contacts: Iterable[ContactRow]) -> Iterator[Duplicate]:
-    """One for each later contact that shares a number with an earlier one."""
-    first_rows: dict[str, int] = {}
-    for row_number, contact in contacts:
-        known = next((phone for phone in contact.phones if phone in first_rows), None)
-        if known:
-            yield Duplicate(row_number, first_rows[known], known)
-        for phone in contact.phones:
-            first_rows.setdefault(phone, row_number)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split()) if "\n" in text or "\t" in text else text
-
-
-def _shown(text: str) -> str:
-    """A value short enough for a message."""
-    text = _one_line(text)
-    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+def _duplicate(row_number: int, contact: Contact, first_rows: dict[str, int]) -> Duplicate | None:
+    """Whether an earlier row has one of the contact's numbers; its own are remembered in `first_rows`."""
+    known = next((phone for phone in contact.phones if phone in first_rows), None)
+    found = Duplicate(row_number, first_rows[known], known) if known else None
+    for phone in contact.phones:
+        first_rows.setdefault(phone, row_number)
+    return found

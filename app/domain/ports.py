@@ -14,7 +14,7 @@ from app.domain.accounts import Account
 from app.domain.batches import BATCH_ZONE, Batch, BatchStatus, Block, LogEntry, Pace, Shortage
 from app.domain.call_events import CallEvent, Hint
 from app.domain.calls import CallOrder, CallReport
-from app.domain.contact_import import ContactImport
+from app.domain.contact_list import ListedContact, ListSummary, RejectedRow
 from app.domain.contacts import ContactRow
 from app.domain.do_not_call import DoNotCallEntry
 from app.domain.from_numbers import CallEnd, FromNumber, Probe
@@ -28,6 +28,7 @@ from app.domain.reconciliation import Books, Entry, PastAttempt, Witness
 from app.domain.retry_policy import NextStep
 from app.domain.timeline import TimelineEvent
 from app.domain.transactions import Transaction, Usage
+from app.domain.uploads import Upload
 
 
 class Time(Protocol):
@@ -243,6 +244,9 @@ class Jobs(Protocol):
     async def bring_forward(self, account_id: str, now: datetime) -> int:
         """Let the account's jobs that wait for their persons ask again at once; how many they are."""
 
+    async def active_of_persons(self, account_id: str, keys: Sequence[str]) -> dict[str, str]:
+        """Of these person keys, those for which a job of the account is not final, with its batch's id."""
+
     async def reopen(
         self, job: Job, now: datetime, *, extra_attempts: int, next_phone_index: int, by: str
     ) -> Job | None: ...
@@ -389,9 +393,24 @@ class ProviderLimits(Protocol):
 
 
 class Uploads(Protocol):
-    async def save(
-        self, upload_id: str, account_id: str, filename: str, imported: ContactImport, now: datetime
+    """Previewed lists. The pieces of one are saved first, each under its number, and the list itself last: what can
+    be named is whole."""
+
+    async def save_contacts(
+        self, upload_id: str, number: int, rows: Sequence[ListedContact], now: datetime
     ) -> None: ...
+    async def save_rejected(
+        self, upload_id: str, number: int, rows: Sequence[Mapping[str, Any]], now: datetime
+    ) -> None:
+        """RejectedRows, as plain values."""
+
+    async def save(
+        self, upload_id: str, account_id: str, filename: str, summary: ListSummary, now: datetime
+    ) -> None: ...
+
+    async def get(self, upload_id: str) -> Upload | None: ...
+    def rejected(self, upload_id: str) -> AsyncIterator[list[RejectedRow]]:
+        """The rows that are not callable, in chunks; less than all of them if they were too many to be kept."""
 
     async def contact_count(self, upload_id: str, account_id: str) -> int | None:
         """How many contacts the account's upload holds; None if there is no such upload."""

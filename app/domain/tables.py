@@ -18,6 +18,8 @@ MAX_HEADER_CHARS = 100
 
 Cell = str | int | float | bool | date | datetime | time | timedelta | None
 
+_SHOWN_CHARS = 40
+
 # Beyond 15 significant digits a spreadsheet number is rounding noise, and Excel shows none of it.
 _SIGNIFICANT_DIGITS = 15
 
@@ -78,6 +80,17 @@ def clean_text(text: str) -> str:
     if not (text.isascii() and text.isprintable()):
         text = _ODD_SPACES.sub(" ", _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
     return text.strip()
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks and tabs."""
+    return " ".join(text.split()) if "\n" in text or "\t" in text else text
+
+
+def shown(text: str) -> str:
+    """A value short enough for a message."""
+    text = one_line(text)
+    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
 
 
 def is_blank(value: Cell) -> bool:

@@ -20,6 +20,7 @@ from app.domain.jobs import Job
 from app.domain.persons import OtherJob
 from app.domain.reading import Place
 from app.domain.transactions import Transaction
+from app.domain.uploads import Upload
 from app.repositories.database import Document
 
 log = structlog.get_logger("repositories")
@@ -34,6 +35,7 @@ _ID_FIELD: dict[type[BaseModel], str] = {
     Job: "job_id",
     OtherJob: "job_id",
     Transaction: "transaction_id",
+    Upload: "upload_id",
     User: "user_id",
     ApiKey: "key_id",
     RefreshToken: "token_hash",

@@ -104,7 +104,8 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="heard",
             partialFilterExpression={"heard_at": {"$exists": True}},
         ),
-        # The dial protocol: what else was tried with this person, over all batches of the account.
+        # The dial protocol: what else was tried with this person, over all batches of the account. And the preview:
+        # whose calls are still to come?
         IndexModel([("account_id", ASCENDING), ("person_keys", ASCENDING)], name="person"),
         # GET /jobs with any filter, newest first, and how many there are: see MongoJobs.page. Each costs some 15 µs of
         # mongod's CPU a move (docs/benchmarks.md).
@@ -191,6 +192,11 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "upload_chunks": [
         # The contacts of an upload in the order of their rows.
+        IndexModel([("upload_id", ASCENDING), ("number", ASCENDING)], name="in_order", unique=True),
+        IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
+    ],
+    "upload_rejected": [
+        # The rejected rows of an upload in their order.
         IndexModel([("upload_id", ASCENDING), ("number", ASCENDING)], name="in_order", unique=True),
         IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
     ],

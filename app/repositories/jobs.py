@@ -50,6 +50,20 @@ class MongoJobs(Repository):
         return from_document(Job, document), events
 
     @guarded
+    async def active_of_persons(self, account_id: str, keys: Sequence[str]) -> dict[str, str]:
+        wanted = set(keys)
+        match = {
+            "account_id": account_id,
+            "person_keys": {"$in": list(wanted)},
+            "state": {"$in": [state.value for state in JobState if not state.is_final]},
+        }
+        found: dict[str, str] = {}
+        async for job in self._jobs.find(match, {"person_keys": True, "batch_id": True}, hint="person"):
+            for key in wanted.intersection(job["person_keys"]):
+                found[key] = job["batch_id"]
+        return found
+
+    @guarded
     async def page(
         self,
         *,

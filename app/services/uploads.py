@@ -1,33 +1,115 @@
 """Previewing a spreadsheet: read it once, say what is in it, keep its contacts for `POST /batches`."""
 
-import asyncio
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from app.domain.contact_import import ContactImport, import_contacts
+from app.domain.contact_files import errors_header, errors_row
+from app.domain.contact_list import SHOWN_ROWS, ContactListReader, ListedContact, ListOrder, ListSummary
 from app.domain.errors import NotFound
-from app.domain.ports import Accounts, Time, Uploads
-from app.domain.tables import SpreadsheetReader
+from app.domain.messages import Language, render
+from app.domain.ports import Accounts, Jobs, Time, Uploads
+from app.domain.uploads import Upload
 from app.services.ids import new_id
+
+SECONDS_FOR_ACTIVE = 5.0
+"""So long the database is asked who is in an active batch already; a list it does not suffice for is told so."""
+
+
+class ActiveContact(NamedTuple):
+    """A row whose person an active batch of the account is to call anyway."""
+
+    row_number: int
+    batch_id: str
+
+
+class Preview(NamedTuple):
+    """`active` holds the first SHOWN_ROWS of `active_rows`; `active_checked` callable rows were compared, which is
+    fewer than all if the time was up."""
+
+    upload_id: str
+    summary: ListSummary
+    active: list[ActiveContact]
+    active_rows: int
+    active_checked: int
 
 
 class UploadService:
-    def __init__(self, accounts: Accounts, uploads: Uploads, reader: SpreadsheetReader, time: Time) -> None:
+    def __init__(self, accounts: Accounts, uploads: Uploads, jobs: Jobs, reader: ContactListReader, time: Time) -> None:
         self._accounts = accounts
         self._uploads = uploads
+        self._jobs = jobs
         self._reader = reader
         self._time = time
 
-    async def preview(self, account_id: str, content: bytes | Path, filename: str) -> tuple[str, ContactImport]:
-        """The new upload's id and everything found in the file.
+    async def preview(
+        self, account_id: str, content: bytes | Path, filename: str, choices: Mapping[str, str]
+    ) -> Preview:
+        """Read the list and keep it. `choices` is what the client says of its columns (domain.column_choice).
 
-        Raises NotFound (account) or SpreadsheetRejected (unreadable, or no contact list).
+        Raises NotFound (account), SpreadsheetRejected (unreadable, or no contact list) or InvalidInput (choices).
         """
         account = await self._accounts.get(account_id)
         if account is None:
             raise NotFound("account_not_found", account_id=account_id)
-        table = await self._reader.read(content, filename)
-        # Seconds of pure computation for a large file: not on the event loop.
-        imported = await asyncio.to_thread(import_contacts, table, country=account.country)
-        upload_id = new_id("upload")
-        await self._uploads.save(upload_id, account_id, filename, imported, self._time.now())
-        return upload_id, imported
+        keeper = _Keeper(self._uploads, self._jobs, self._time, account_id)
+        order = ListOrder(country=account.country, choices=dict(choices))
+        summary = await self._reader.read_list(content, filename, order, keeper)
+        await self._uploads.save(keeper.upload_id, account_id, filename, summary, self._time.now())
+        return Preview(keeper.upload_id, summary, keeper.active, keeper.active_rows, keeper.active_checked)
+
+    async def get(self, upload_id: str) -> Upload:
+        """Raises NotFound, also when it has expired."""
+        upload = await self._uploads.get(upload_id)
+        if upload is None:
+            raise NotFound("upload_not_found", upload_id=upload_id)
+        return upload
+
+    async def rejected_rows(self, upload: Upload, language: Language) -> AsyncIterator[list[list[str]]]:
+        """The file of errors, in chunks of rows; the first is the header alone."""
+        width = len(upload.headers)
+        yield [errors_header(upload.headers, language)]
+        given = 0
+        async for chunk in self._uploads.rejected(upload.upload_id):
+            yield [errors_row(row, width, language) for row in chunk]
+            given += len(chunk)
+        if given < upload.rejected_count:
+            yield [[render("errors_file_more", language, more=upload.rejected_count - given)]]
+
+
+class _Keeper:
+    """Takes a list piece by piece: keeps it, and looks its persons up."""
+
+    def __init__(self, uploads: Uploads, jobs: Jobs, time: Time, account_id: str) -> None:
+        self.upload_id = new_id("upload")
+        self.active: list[ActiveContact] = []
+        self.active_rows = self.active_checked = 0
+        self._uploads = uploads
+        self._jobs = jobs
+        self._time = time
+        self._account_id = account_id
+        self._contact_pieces = self._rejected_pieces = 0
+        self._seconds_left = SECONDS_FOR_ACTIVE
+
+    async def take_contacts(self, rows: list[ListedContact]) -> None:
+        await self._uploads.save_contacts(self.upload_id, self._contact_pieces, rows, self._time.now())
+        self._contact_pieces += 1
+        if self._seconds_left > 0:
+            since = self._time.monotonic()
+            await self._look_up(rows)
+            self._seconds_left -= self._time.monotonic() - since
+
+    async def take_rejected(self, rows: list[Mapping[str, Any]]) -> None:
+        await self._uploads.save_rejected(self.upload_id, self._rejected_pieces, rows, self._time.now())
+        self._rejected_pieces += 1
+
+    async def _look_up(self, rows: list[ListedContact]) -> None:
+        keys = [key for row in rows for key in row.person_keys]
+        active = await self._jobs.active_of_persons(self._account_id, keys)
+        for row in rows:
+            batch_id = next((active[key] for key in row.person_keys if key in active), None)
+            if batch_id is not None:
+                self.active_rows += 1
+                if self.active_rows <= SHOWN_ROWS:
+                    self.active.append(ActiveContact(row.row_number, batch_id))
+        self.active_checked += len(rows)

@@ -130,7 +130,7 @@ async def batch(api: httpx.AsyncClient, account: dict[str, Any]) -> dict[str, An
 
 async def stored(container: Container) -> dict[str, int]:
     """How many documents the collections hold that a create writes to."""
-    names = ("accounts", "batches", "jobs", "transactions", "batch_logs", "uploads", "upload_chunks")
+    names = ("accounts", "batches", "jobs", "transactions", "batch_logs", "uploads", "upload_chunks", "upload_rejected")
     return {name: await container.database.collection(name).count_documents({}) for name in names}
 
 

@@ -39,7 +39,17 @@ async def ids(api: httpx.AsyncClient, batch: dict[str, Any]) -> dict[str, str]:
     """What there is of the other account, by the parameter that names it."""
     jobs = (await api.get("jobs", params={"batch_id": batch["batch_id"]})).json()
     await api.post("accounts", json={**ACCOUNT, "account_id": OWN})
-    return {"account_id": OTHER, "batch_id": batch["batch_id"], "job_id": jobs[0]["job_id"]}
+    return {
+        "account_id": OTHER,
+        "batch_id": batch["batch_id"],
+        "job_id": jobs[0]["job_id"],
+        "upload_id": await preview_of(api),
+    }
+
+
+async def preview_of(api: httpx.AsyncClient) -> str:
+    files = {"file": ("lista.csv", b"nombre,telefono\nAna,+56912345678\n")}
+    return str((await api.post("batches/excel/preview", files=files, data={"account_id": OTHER})).json()["upload_id"])
 
 
 async def stranger(api: httpx.AsyncClient, role: str = "admin") -> str:

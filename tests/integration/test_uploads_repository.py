@@ -1,20 +1,19 @@
 """Previewed files on a real MongoDB: whole or not at all."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from app.bootstrap import Container
 from app.domain.column_mapping import ColumnMapping
-from app.domain.contact_import import ContactImport
+from app.domain.contact_list import ListedContact, ListSummary
 from app.domain.contacts import ContactRow
 from app.domain.errors import NotFound
-from app.repositories.uploads import CHUNK, MongoUploads
+from app.repositories.uploads import MongoUploads
 from tests.builders import NOW, make_contact, phone
 
 DAY = timedelta(days=1)
-EMPTY = ContactImport([], [], [], [], ColumnMapping(header_row=1, columns=()), total_rows=0, country="CL")
+CHUNK = 100
 
 
 @pytest.fixture
@@ -31,8 +30,14 @@ def rows(count: int) -> list[ContactRow]:
 
 async def save(uploads: MongoUploads, count: int, upload_id: str = "upload-1") -> list[ContactRow]:
     contacts = rows(count)
-    imported = replace(EMPTY, contacts=contacts, total_rows=count)
-    await uploads.save(upload_id, "acc-1", "base.xlsx", imported, NOW)
+    for number, start in enumerate(range(0, count, CHUNK)):
+        piece = [
+            ListedContact(row.row_number, row.contact.model_dump(exclude_none=True), [])
+            for row in contacts[start : start + CHUNK]
+        ]
+        await uploads.save_contacts(upload_id, number, piece, NOW)
+    summary = ListSummary(mapping=ColumnMapping(header_row=1, columns=()), valid_rows=count)
+    await uploads.save(upload_id, "acc-1", "base.xlsx", summary, NOW)
     return contacts
 
 
@@ -40,7 +45,7 @@ async def read(uploads: MongoUploads, upload_id: str = "upload-1") -> list[Conta
     return [row async for chunk in uploads.contacts(upload_id) for row in chunk]
 
 
-@pytest.mark.parametrize("count", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 500])
+@pytest.mark.parametrize("count", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 50])
 async def test_an_upload_gives_back_its_contacts_in_their_order_with_their_rows(
     uploads: MongoUploads, count: int
 ) -> None:
@@ -50,8 +55,8 @@ async def test_an_upload_gives_back_its_contacts_in_their_order_with_their_rows(
 
 
 async def test_an_upload_is_read_in_chunks(uploads: MongoUploads) -> None:
-    await save(uploads, 2 * CHUNK + 500)
-    assert [len(chunk) async for chunk in uploads.contacts("upload-1")] == [CHUNK, CHUNK, 500]
+    await save(uploads, 2 * CHUNK + 50)
+    assert [len(chunk) async for chunk in uploads.contacts("upload-1")] == [CHUNK, CHUNK, 50]
 
 
 async def test_an_upload_is_its_accounts_alone(uploads: MongoUploads) -> None:
@@ -73,7 +78,7 @@ async def test_an_upload_whose_saving_was_interrupted_cannot_be_named(
     async def crash(*_args: object) -> None:
         raise ConnectionError
 
-    monkeypatch.setattr(uploads, "_save_upload", crash)
+    monkeypatch.setattr(uploads, "save", crash)
     with pytest.raises(ConnectionError):
         await save(uploads, 3)
     assert await uploads.contact_count("upload-1", "acc-1") is None

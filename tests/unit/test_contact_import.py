@@ -271,7 +271,7 @@ def test_limits_are_named_not_applied_silently() -> None:
 
 
 def test_too_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.domain.contact_import.MAX_ROWS", 1)
+    monkeypatch.setattr("app.domain.contact_sheet.MAX_ROWS", 1)
     error = rejection(HEADER, ("Ana", "", "987654321"), ("Luis", "", "987654322"))
     assert (error.code, error.message.params) == ("too_many_rows", {"limit": 1})
 

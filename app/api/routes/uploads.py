@@ -1,13 +1,18 @@
 """/batches/excel: contact lists as files."""
 
+import io
 from typing import Annotated
 
-from fastapi import APIRouter, Form, UploadFile
+from fastapi import APIRouter, Form, Response, UploadFile
 
 from app.api.deps import ContainerDep, LanguageDep, PrincipalDep
 from app.api.openapi import problems
 from app.api.received_files import received
 from app.api.schemas.uploads import PreviewReply, preview_reply
+from app.api.workbooks import RESPONSE, attachment, workbook
+from app.domain.column_choice import LONGEST_CHOICE, parse_choices
+from app.domain.contact_files import TEMPLATE_EXAMPLES, TEMPLATE_HEADER, TEMPLATE_SHEETS
+from app.integrations.spreadsheets.xlsx_writer import XlsxWriter
 
 router = APIRouter(prefix="/batches/excel", tags=["batches"])
 
@@ -19,11 +24,56 @@ async def preview_contacts(
     container: ContainerDep,
     language: LanguageDep,
     principal: PrincipalDep,
+    column_mapping: Annotated[
+        str | None,
+        Form(
+            max_length=LONGEST_CHOICE,
+            description=(
+                "A JSON object that corrects what the columns were taken for, by header or by the key that the preview "
+                'showed: `{"contacto": "phone_1", "rut": "dni", "nota": "ignore"}`. Columns left out keep their '
+                "meaning. Also `name`, `first_name`, `last_name`, `email`, `timezone`, `country`, `area_code` and "
+                "`custom`."
+            ),
+        ),
+    ] = None,
 ) -> PreviewReply:
-    """What was understood of an .xlsx, .xls, .ods or .csv, what is wrong with it by row, and an `upload_id`."""
+    """What was understood of an .xlsx, .xls, .ods or .csv, what is wrong with it by row, and an `upload_id`.
+
+    Good rows are kept although others are bad; the bad ones are to be had as a file.
+    """
     principal.require_account(account_id)
+    choices = parse_choices(column_mapping) if column_mapping else {}
     await container.accounts.get(account_id)
     filename = (file.filename or "")[:200]
     async with received(file, container.settings.max_upload_megabytes) as path:
-        upload_id, found = await container.uploads.preview(account_id, path, filename)
-    return preview_reply(upload_id, filename, found, language)
+        found = await container.uploads.preview(account_id, path, filename, choices)
+    return preview_reply(found, filename, language)
+
+
+@router.get(
+    "/template.xlsx",
+    summary="A workbook to fill in",
+    response_class=Response,
+    responses={**RESPONSE, **problems()},
+)
+def download_template() -> Response:
+    """An empty sheet under the usual headers, its columns formatted as text, and examples on a second sheet."""
+    file = io.BytesIO()
+    with XlsxWriter(file, TEMPLATE_SHEETS) as book:
+        for rows in ((), TEMPLATE_EXAMPLES):
+            book.begin_sheet(TEMPLATE_HEADER)
+            book.add_rows(rows)
+    return attachment("plantilla-contactos.xlsx", file)
+
+
+@router.get(
+    "/{upload_id}/errors.xlsx",
+    summary="The rows of a previewed list that are not called, and why",
+    response_class=Response,
+    responses={**RESPONSE, **problems(404)},
+)
+async def download_errors(upload_id: str, container: ContainerDep, language: LanguageDep) -> Response:
+    """The rejected rows as they were, every cell a text, with the number and the reasons of each: to be mended and
+    uploaded again. Kept as long as the upload."""
+    upload = await container.uploads.get(upload_id)
+    return await workbook("errores.xlsx", "Errores", container.uploads.rejected_rows(upload, language))

@@ -1,18 +1,14 @@
 """The preview of a contact list."""
 
-from itertools import islice
-
 from pydantic import Field
 
 from app.api.schemas.common import Reply, is_off
 from app.domain.column_mapping import ColumnMapping
-from app.domain.contact_import import ContactImport, RowIssues
+from app.domain.contact_import import RowIssues
+from app.domain.contact_list import SHOWN_ROWS
 from app.domain.contacts import Contact
 from app.domain.messages import Language
-
-SHOWN_CONTACTS = 20
-SHOWN_ROWS = 200
-"""Rows with errors or warnings that are spelled out; the counts tell of the rest."""
+from app.services.uploads import Preview
 
 
 class ContactReply(Reply):
@@ -50,6 +46,11 @@ class DuplicateReply(Reply):
     phone: str
 
 
+class ActiveReply(Reply):
+    row_index: int = Field(serialization_alias="rowIndex")
+    batch_id: str
+
+
 class Column(Reply):
     header: str
     key: str
@@ -79,50 +80,61 @@ class PreviewReply(Reply):
     column_warnings: list[ColumnWarning]
     duplicates: list[DuplicateReply]
     duplicate_rows: int
+    active_duplicates: list[ActiveReply] = Field(
+        description="Rows whose person (national id or phone) an active batch of the account is to call anyway."
+    )
+    active_duplicate_rows: int
+    active_checked_rows: int = Field(
+        description="How many valid rows were compared with active batches; fewer than all of a list that is very long."
+    )
+    errors_url: str | None = Field(
+        default=None, exclude_if=is_off, description="Where the rejected rows can be downloaded; absent if none."
+    )
     preview: ListPreview
 
 
-def preview_reply(upload_id: str, filename: str, found: ContactImport, language: Language) -> PreviewReply:
-    shown = [_contact(row.contact) for row in found.contacts[:SHOWN_CONTACTS]]
+def preview_reply(found: Preview, filename: str, language: Language) -> PreviewReply:
+    summary = found.summary
+    shown = [_contact(row.contact) for row in summary.contacts]
     return PreviewReply(
-        success=bool(found.contacts),
-        upload_id=upload_id,
+        success=summary.valid_rows > 0,
+        upload_id=found.upload_id,
         filename=filename,
-        sheet=found.sheet,
-        total_rows=found.total_rows,
-        valid_rows=len(found.contacts),
-        invalid_rows=len(found.row_errors),
+        sheet=summary.sheet,
+        total_rows=summary.total_rows,
+        valid_rows=summary.valid_rows,
+        invalid_rows=summary.invalid_rows,
         contacts_preview=shown,
-        column_mapping=found.mapping.targets(),
-        errors=row_issues(found.row_errors, language),
+        column_mapping=summary.mapping.targets(),
+        errors=row_issues(summary.row_errors, language),
         warnings=[
-            RowWarning(row_index=row.row_number, warnings=_issues(row, language)) for row in _first(found.row_warnings)
+            RowWarning(row_index=row.row_number, warnings=_issues(row, language)) for row in summary.row_warnings
         ],
-        warning_rows=len(found.row_warnings),
+        warning_rows=summary.warning_rows,
         column_warnings=[
-            ColumnWarning(code=warning.code, message=warning.render(language)) for warning in found.mapping.warnings
+            ColumnWarning(code=warning.code, message=warning.render(language)) for warning in summary.mapping.warnings
         ],
         duplicates=[
             DuplicateReply(row_index=double.row_number, first_row_index=double.first_row_number, phone=double.phone)
-            for double in islice(found.duplicates, SHOWN_ROWS)
+            for double in summary.duplicates
         ],
-        duplicate_rows=len(found.duplicates),
+        duplicate_rows=summary.duplicate_rows,
+        active_duplicates=[ActiveReply(row_index=row.row_number, batch_id=row.batch_id) for row in found.active],
+        active_duplicate_rows=found.active_rows,
+        active_checked_rows=found.active_checked,
+        errors_url=f"/api/v1/batches/excel/{found.upload_id}/errors.xlsx" if summary.invalid_rows else None,
         preview=ListPreview(
-            total_rows=found.total_rows,
+            total_rows=summary.total_rows,
             sample_rows=shown,
-            detected_columns=_columns(found.mapping),
-            country_format=found.country,
+            detected_columns=_columns(summary.mapping),
+            country_format=summary.country,
         ),
     )
 
 
 def row_issues(rows: list[RowIssues], language: Language) -> list[RowIssue]:
     """The first SHOWN_ROWS of `rows`."""
-    return [RowIssue(row_index=row.row_number, errors=_issues(row, language)) for row in _first(rows)]
-
-
-def _first(rows: list[RowIssues]) -> list[RowIssues]:
-    return rows[:SHOWN_ROWS]
+    return [RowIssue(row_index=row.row_number, errors=_issues(row, language)) for row in rows[:SHOWN_ROWS]]
 
 
 def _contact(contact: Contact) -> ContactReply:

@@ -117,6 +117,44 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Se tomó la columna «{header}» como teléfono. Revise que sea correcto.",
         "en": "Column «{header}» was taken for the phone number. Check that this is right.",
     },
+    "errors_file_row": {
+        "es": "Fila original",
+        "en": "Original row",
+    },
+    "errors_file_reason": {
+        "es": "Motivo del rechazo",
+        "en": "Reason of rejection",
+    },
+    "errors_file_more": {
+        "es": "Y {more} filas más, que no se guardaron porque son demasiadas.",
+        "en": "And {more} more rows, which were not kept because there are too many.",
+    },
+    "column_phone_by_content": {
+        "es": (
+            "Ningún encabezado dice «teléfono». Se tomó la columna «{header}» por lo que contiene: confírmelo antes de "
+            "llamar, o indique otra en column_mapping."
+        ),
+        "en": (
+            "No header says «phone». The column «{header}» was taken for what it holds: confirm it before calling, or "
+            "name another in column_mapping."
+        ),
+    },
+    "column_target_unknown": {
+        "es": "A la columna «{column}» se le dio un significado que no existe. Use uno de: {targets}.",
+        "en": "The column «{column}» was given a meaning that does not exist. Use one of: {targets}.",
+    },
+    "column_target_taken": {
+        "es": "«{target}» ya se asignó a otra columna antes que a «{column}».",
+        "en": "«{target}» was given to another column before «{column}».",
+    },
+    "column_unknown": {
+        "es": "La planilla no tiene una columna «{column}». Tiene: {known}.",
+        "en": "The spreadsheet has no column «{column}». It has: {known}.",
+    },
+    "column_named_twice": {
+        "es": "La columna «{column}» se indicó dos veces, por su encabezado y por su nombre en la vista previa.",
+        "en": "The column «{column}» was named twice, by its header and by its name in the preview.",
+    },
     "column_guessed_name": {
         "es": "Se tomó la columna «{header}» como nombre. Revise que sea correcto.",
         "en": "Column «{header}» was taken for the name. Check that this is right.",
@@ -197,6 +235,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
     "email_invalid": {
         "es": "«{value}» no es un correo electrónico. Se conserva solo como texto.",
         "en": "«{value}» is not an e-mail address. It is kept as text only.",
+    },
+    "rut_check_digit": {
+        "es": "El dígito verificador de «{value}» no corresponde a ese RUT. Se llamará de todos modos.",
+        "en": "The check digit of «{value}» is not that RUT's. It will be called anyway.",
     },
     "country_unknown": {
         "es": "No se reconoce el país «{value}». Se usó el de la cuenta.",

@@ -3,13 +3,14 @@
 A hostile file makes it allocate without bound and abort the process: call this only in the child.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 from python_calamine import CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
+from app.domain.column_choice import holds_columns
 from app.domain.column_mapping import HEADER_SEARCH_ROWS, find_header, map_columns
 from app.domain.errors import SpreadsheetRejected
 from app.domain.tables import Row, cell_text, is_blank
@@ -22,8 +23,9 @@ class SheetRows(NamedTuple):
     rows: Iterator[Row]
 
 
-def read_sheet(path: Path) -> SheetRows:
-    """The first visible worksheet whose header has a telephone column, else the first with anything in it.
+def read_sheet(path: Path, columns: Collection[str] = ()) -> SheetRows:
+    """The first visible worksheet whose header has one of `columns`, or of telephones if none are named; else the
+    first with anything in it.
 
     `path` must end in the format's own suffix: calamine believes it. Raises CalamineError and its kind.
     """
@@ -36,7 +38,7 @@ def read_sheet(path: Path) -> SheetRows:
         rows = _rows(workbook.get_sheet_by_name(name))
         head = list(islice(rows, HEADER_SEARCH_ROWS))
         sheet = SheetRows(name, chain(head, rows))
-        if _has_phone_column(head):
+        if holds_columns(head, columns) if columns else _has_phone_column(head):
             return sheet
         if head and fallback is None:
             fallback = sheet
@@ -57,8 +59,13 @@ def _has_phone_column(head: list[Row]) -> bool:
     position = find_header(head)
     if position is None:
         return False
-    header = head[position]
-    return bool(map_columns([cell_text(cell) for cell in header.cells], header.number).phones)
+    header, below = head[position], head[position + 1 :]
+    headers = [cell_text(cell) for cell in header.cells]
+
+    def samples(index: int) -> Iterator[str]:
+        return (text for row in below if len(row.cells) > index and (text := cell_text(row.cells[index])))
+
+    return bool(map_columns(headers, header.number, samples).phones)
 
 
 def _rows(sheet: CalamineSheet) -> Iterator[Row]:

@@ -1,6 +1,6 @@
 """A file's rows, whatever its format, within the limits. This is what the child runs."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +18,9 @@ class OpenTable(NamedTuple):
     rows: Iterator[Row]
 
 
-def open_table(path: Path) -> OpenTable:
-    """Open a file by what its bytes say. It is renamed: calamine needs the right suffix.
+def open_table(path: Path, columns: Collection[str] = ()) -> OpenTable:
+    """Open a file by what its bytes say. It is renamed: calamine needs the right suffix. The sheet that holds
+    `columns`, if they are named, goes before others.
 
     Raises SpreadsheetRejected for what can be told before reading; reading raises it too.
     """
@@ -28,13 +29,13 @@ def open_table(path: Path) -> OpenTable:
         return OpenTable(None, _within_limits(csv_reader.read_rows(path)))
     if kind != "xls":
         check_declared_sizes(path)
-    sheet = calamine_reader.read_sheet(path.rename(path.with_suffix(f".{kind}")))
+    sheet = calamine_reader.read_sheet(path.rename(path.with_suffix(f".{kind}")), columns)
     return OpenTable(sheet.name, _within_limits(sheet.rows))
 
 
-def read_table(path: Path) -> Table:
-    """The whole table at once, in this process: for files that are trusted."""
-    table = open_table(path)
+def read_table(path: Path, columns: Collection[str] = ()) -> Table:
+    """The whole table at once, in this process: for the child, and for files that are trusted."""
+    table = open_table(path, columns)
     return Table(table.sheet, list(table.rows))
 
 

@@ -1,0 +1,102 @@
+"""A contact list on its way from the process that reads it to the database: in pieces, so that nobody holds it whole.
+
+The pieces are plain values: they cross a pipe and are stored as they are. Whoever uses a stored one validates it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from pydantic import BaseModel
+
+from app.domain.column_mapping import ColumnMapping
+from app.domain.contact_import import Duplicate, ReadRow, RowIssues
+from app.domain.contacts import ContactRow
+from app.domain.errors import FieldError
+from app.domain.tables import cell_text
+
+SHOWN_CONTACTS = 20
+SHOWN_ROWS = 200
+"""Rows with errors, warnings or duplicates that are spelled out; the counts tell of the rest."""
+
+
+class ListOrder(BaseModel):
+    """How a list is to be read. `choices` is what the client says of its columns (column_choice)."""
+
+    country: str | None = None
+    choices: dict[str, str] = {}
+
+
+class ListSummary(BaseModel):
+    """A whole list in short. `total_rows` = `valid_rows` + `invalid_rows`; blank rows are not counted."""
+
+    sheet: str | None = None
+    country: str | None = None
+    mapping: ColumnMapping
+    total_rows: int = 0
+    valid_rows: int = 0
+    invalid_rows: int = 0
+    warning_rows: int = 0
+    duplicate_rows: int = 0
+    contacts: list[ContactRow] = []
+    row_errors: list[RowIssues] = []
+    row_warnings: list[RowIssues] = []
+    duplicates: list[Duplicate] = []
+
+    def count(self, read: ReadRow) -> None:
+        """Take one more row into account."""
+        self.total_rows += 1
+        if read.contact:
+            self.valid_rows += 1
+            if self.valid_rows <= SHOWN_CONTACTS:
+                self.contacts.append(ContactRow(read.row.number, read.contact))
+        else:
+            self.invalid_rows += 1
+            if self.invalid_rows <= SHOWN_ROWS:
+                self.row_errors.append(RowIssues(read.row.number, read.errors))
+        if read.warnings:
+            self.warning_rows += 1
+            if self.warning_rows <= SHOWN_ROWS:
+                self.row_warnings.append(RowIssues(read.row.number, read.warnings))
+        if read.duplicate:
+            self.duplicate_rows += 1
+            if self.duplicate_rows <= SHOWN_ROWS:
+                self.duplicates.append(read.duplicate)
+
+
+class ListedContact(NamedTuple):
+    """A callable row: its number, the fields of a Contact without those that are None, its persons.person_keys."""
+
+    row_number: int
+    contact: dict[str, Any]
+    person_keys: list[str]
+
+
+class RejectedRow(BaseModel):
+    """A row that is not called: its cells as they are shown, and why."""
+
+    row_number: int
+    cells: list[str]
+    issues: list[FieldError]
+
+    @classmethod
+    def of(cls, read: ReadRow) -> "RejectedRow":
+        return cls(row_number=read.row.number, cells=list(map(cell_text, read.row.cells)), issues=read.errors)
+
+
+class ListTaker(Protocol):
+    """Who gets the pieces, in the order of the rows, each when the one before was taken."""
+
+    async def take_contacts(self, rows: list[ListedContact]) -> None: ...
+    async def take_rejected(self, rows: list[Mapping[str, Any]]) -> None:
+        """RejectedRows, as plain values."""
+
+
+class ContactListReader(Protocol):
+    async def read_list(self, content: bytes | Path, filename: str, order: ListOrder, taker: ListTaker) -> ListSummary:
+        """Read an uploaded contact list of any supported format; `filename` is only for the log.
+
+        Nothing is given to `taker` before the list was understood. Raises SpreadsheetRejected and, for `choices`
+        that do not fit the file, InvalidInput.
+        """
+        ...

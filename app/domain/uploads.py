@@ -1,0 +1,16 @@
+"""A previewed list as it is kept: what of it is not contacts."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Upload(BaseModel):
+    """`headers` are the list's own, from its column A on, "" where a column has none."""
+
+    model_config = ConfigDict(frozen=True)
+
+    upload_id: str
+    account_id: str
+    filename: str
+    contact_count: int
+    rejected_count: int = 0
+    headers: list[str] = []
