@@ -57,7 +57,7 @@ async def test_the_rejected_rows_come_back_as_they_were_with_the_reasons(
                 "",
                 "+cmd|' /C calc'!A0",
                 "3",
-                "«no tiene» no es un teléfono.",
+                "«no tiene» no es un número de teléfono.",
             ],
             [
                 "Luis _x005F_x0041_ <&>",  # Excel shows _x0041_; openpyxl leaves its escapes
