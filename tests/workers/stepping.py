@@ -55,6 +55,9 @@ class InstantRetell:
     async def find(self, attempt_id: str, to_number: str) -> list[CallReport]:
         return []
 
+    async def max_concurrent(self) -> int:
+        return 50
+
     async def stop(self, call_id: str) -> None:
         raise AssertionError("no call lasts")
 
