@@ -73,12 +73,19 @@ async def test_after_the_rest_one_call_tries_and_if_it_succeeds_all_go_on(
     batch = await rest_by_spam(campaigns, simulator)
     await simulator.script({phone: ["user_hangup"] for phone in numbers(12)})
     await let_the_rest_end(campaigns, batch)
+    await campaigns.container.database.collection("accounts").update_one(
+        {"_id": batch.account_id}, {"$set": {"features.max_concurrent_calls": 10}}
+    )
     first, second = await campaigns.worker("one"), await campaigns.worker("two")
 
-    (trying,) = await first.work.claim(10)
+    (trying,), (late,) = await first.work.claim(10), await second.work.claim(10)
     assert len(await simulator.creates()) == 3
-    await first.work._dialing.dial(trying)
+    assert await first.work._dialing.dial(trying) is not None
+    assert await second.work._dialing.dial(late) is None
     assert len(await simulator.creates()) == 4
+    (put_back,) = [job for job in await campaigns.jobs(batch) if job.job_id == late.job_id]
+    assert put_back.reason is not None
+    assert (put_back.state, put_back.reason.code) == (JobState.PENDING, "from_number_resting")
     assert await second.work.claim(10) == []
     assert await is_blocked(campaigns, batch, "from_number_resting")
 
