@@ -230,8 +230,12 @@ class Jobs(Protocol):
         limit: int,
         skip: int,
         after: Place | None = None,
+        person_key: str | None = None,
     ) -> tuple[list[Job], int | None]:
-        """Newest first, from behind `after`, and without it how many there are in all."""
+        """Newest first, from behind `after`, and without it how many there are in all.
+
+        With a `person_key` (contacts.person_keys) only that person's; then `account_ids` must be given.
+        """
 
     async def counts(self, batch_ids: Sequence[str]) -> dict[str, dict[JobState, int]]:
         """How many jobs of each batch are in each state; what is 0 is left out."""

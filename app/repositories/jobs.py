@@ -74,6 +74,7 @@ class MongoJobs(Repository):
         limit: int,
         skip: int,
         after: Place | None = None,
+        person_key: str | None = None,
     ) -> tuple[list[Job], int | None]:
         match: Document = {}
         if account_ids is not None:
@@ -85,6 +86,9 @@ class MongoJobs(Repository):
         if waiting_for is not None:
             match["waiting_for"] = {"$in": [reason.value for reason in waiting_for]}
         index = "list_of_batch" if batch_id else "list_of_account" if account_ids is not None else "list"
+        if person_key is not None:
+            # Few, whatever else is asked: sorted in memory.
+            match["person_keys"], index = person_key, "person"
         # A batch's jobs are numbered in its contacts' order, so `_id` alone sorts them.
         order = [("_id", DESCENDING)] if batch_id else [("created_at", DESCENDING), ("_id", DESCENDING)]
         found: list[Job] = []

@@ -124,6 +124,14 @@ class AccountService:
     async def page(self, *, account_ids: Collection[str] | None, limit: int, skip: int) -> tuple[list[Account], int]:
         return await self._accounts.page(account_ids=account_ids, limit=limit, skip=skip)
 
+    async def phone_of(self, account_id: str, written: str) -> str:
+        """A number as somebody of the account writes it, in E.164. Raises NotFound or InvalidInput."""
+        found = normalise_phone(written, (await self.get(account_id)).country)
+        if found.e164 is None:
+            code = found.error or "phone_not_a_number"
+            raise InvalidInput([FieldError.of(("query", "phone"), code, value=written)])
+        return found.e164
+
     async def change(self, account_id: str, changes: dict[str, Any]) -> Account:
         """Set what is given. Whatever may let calls go on again wakes the account's batches."""
         account = await self.get(account_id)

@@ -101,14 +101,19 @@ class JobService:
         limit: int,
         skip: int,
         after: Place | None = None,
+        phone: str | None = None,
     ) -> tuple[list[JobView], int | None]:
+        """Newest first, from behind `after`, and without it how many there are in all.
+
+        `phone`: E.164; only contacts that have it, of the `account_ids`, which must then be given.
+        """
         states, waiting_for = _filter(status)
         if account_ids is not None and batch_id is not None:
             batch = await self._batches.get(batch_id)
             if batch is None or batch.account_id not in account_ids:
                 return [], 0
             # All its jobs are the account's; to ask each of them would cost as much as reading them all.
-            account_ids = None
+            account_ids = None if phone is None else [batch.account_id]
         jobs, total = await self._jobs.page(
             account_ids=account_ids,
             batch_id=batch_id,
@@ -117,6 +122,7 @@ class JobService:
             limit=limit,
             skip=skip,
             after=after,
+            person_key=phone,
         )
         batches = {batch_id: await self._batches.get(batch_id) for batch_id in {job.batch_id for job in jobs}}
         # A job without its batch is what an import that is being undone has left for a moment.

@@ -391,6 +391,24 @@ async def test_jobs_of_one_instant_are_walked_too(api: httpx.AsyncClient, world:
     assert len({row["job_id"] for row in rows}) == len(rows)
 
 
+async def test_jobs_are_found_by_phone(api: httpx.AsyncClient, world: World, container: Container) -> None:
+    written = {"account_id": "acc-0", "phone": phone(3)}
+    having = [job for job in world.jobs if job.account_id == "acc-0" and phone(3) in job.contact.phones]
+    expected = {job.job_id for job in having}
+    assert expected
+    assert {row["job_id"] for row in await walk(api, "jobs", limit=3, **written)} == expected
+    batch_id, state = having[0].batch_id, JobState.COMPLETED
+    of_batch = await walk(api, "jobs", limit=3, batch_id=batch_id, status="completed", **written)
+    assert [row["job_id"] for row in of_batch] == sorted(
+        (job.job_id for job in having if job.batch_id == batch_id and job.state is state), reverse=True
+    )
+    async with profiled(container.database) as operations:
+        await api.get("jobs", params=written)
+    assert all(op.keys <= len(expected) + SPARE for op in operations if op.collection == "jobs")
+    problem(await api.get("jobs", params={"phone": phone(3)}), 422, "invalid_input")
+    problem(await api.get("jobs", params={**written, "phone": "12"}), 422, "invalid_input")
+
+
 async def test_what_cannot_be_meant_is_refused(api: httpx.AsyncClient, world: World) -> None:
     problem(await api.get("jobs?cursor=%C3%A1"), 422, "invalid_input")
     problem(await api.get("calls/history?cursor=abc"), 422, "invalid_input")

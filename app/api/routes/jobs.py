@@ -8,9 +8,11 @@ from app.api.deps import ContainerDep, LanguageDep, PrincipalDep
 from app.api.openapi import problems
 from app.api.pagination import CursorPageDep, announce_places
 from app.api.schemas.common import AnyCase
+from app.api.schemas.do_not_call import WrittenPhone
 from app.api.schemas.jobs import JobDetailReply, JobReply, job_detail_reply, job_reply
 from app.api.schemas.timelines import TimelineReply, timeline_reply
 from app.bootstrap import Container
+from app.domain.errors import FieldError, InvalidInput
 from app.domain.messages import Language
 from app.domain.reading import Place
 from app.services.jobs import JobView, ShownStatus
@@ -29,14 +31,22 @@ async def list_jobs(
     account_id: str | None = None,
     batch_id: str | None = None,
     status: Annotated[ShownStatus | None, AnyCase, Query()] = None,
+    phone: Annotated[
+        WrittenPhone | None, Query(description="Only contacts with this number; needs `account_id`.")
+    ] = None,
 ) -> list[JobReply]:
+    if phone is not None and account_id is None:
+        raise InvalidInput([FieldError.of(("query", "phone"), "phone_needs_account")])
+    visible = principal.visible(account_id)
+    number = await container.accounts.phone_of(account_id, phone) if account_id and phone and visible else None
     views, total = await container.jobs.page(
-        account_ids=principal.visible(account_id),
+        account_ids=visible,
         batch_id=batch_id,
         status=status,
         limit=page.limit + 1,
         skip=page.skip,
         after=page.after,
+        phone=number,
     )
     views = announce_places(
         request, response, page, total, views, lambda view: Place(view.job.created_at, view.job.job_id)

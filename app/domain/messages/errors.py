@@ -204,6 +204,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "La fecha está fuera de todo rango posible.",
         "en": "The date is out of any possible range.",
     },
+    "phone_needs_account": {
+        "es": "Para buscar por teléfono indique también la cuenta (account_id).",
+        "en": "To search by phone name the account too (account_id).",
+    },
     "date_malformed": {
         "es": "«{value}» no es una fecha: escriba AAAA-MM-DD o un instante como 2025-10-24T10:00:00Z.",
         "en": "“{value}” is no date: write YYYY-MM-DD or an instant such as 2025-10-24T10:00:00Z.",
