@@ -1,0 +1,98 @@
+"""What a preview costs: `python -m benchmarks.preview --rows 100000`.
+
+One upload through the API's own service, on a mongod of its own: what this process (the API's) and the child that
+reads the file use.
+"""
+
+import asyncio
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.integrations.spreadsheets.xlsx_writer import XlsxWriter
+from benchmarks.backlog import customer
+from benchmarks.site import Site, alone, circumstances, say
+
+ACCOUNT = "acc-bench"
+HEADER = ("nombre", "rut", "telefono_1", "telefono_2", "correo", "empresa", "monto_deuda", "vence")
+_KIB = 1024
+
+
+def main(rows: Annotated[int, typer.Option(min=1, max=500_000)] = 100_000) -> None:
+    """Preview one list of ROWS contacts by 8 columns, one in fifty of them without a telephone."""
+
+    async def measure(site: Site) -> str:
+        return await _measure(site, rows)
+
+    asyncio.run(alone(measure))
+
+
+async def _measure(site: Site, rows: int) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "lista.xlsx"
+        say(f"Writing {rows} rows")
+        _write(path, rows)
+        async with site.container("bench_preview") as container:
+            await customer(container, ACCOUNT)
+            before_mb, before_cpu = _peak_mb(), time.process_time()
+            child_before = _child_seconds()
+            began = time.perf_counter()  # noqa: TID251 - what is measured is this machine's time
+            found = await container.uploads.preview(ACCOUNT, path, path.name, {})
+            seconds = time.perf_counter() - began  # noqa: TID251
+            cpu, child_cpu = time.process_time() - before_cpu, _child_seconds() - child_before
+            child_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // _KIB
+            summary = found.summary
+            counts = (
+                f"{summary.valid_rows} contacts, {summary.invalid_rows} rejected rows, {summary.warning_rows} warned of"
+            )
+            return "\n".join(
+                (
+                    await circumstances(container),
+                    "",
+                    f"{counts}, {found.active_checked} compared with active batches: {seconds:.1f} s.",
+                    "",
+                    "| Process | CPU s | Peak MB | Before MB |",
+                    "| --- | ---: | ---: | ---: |",
+                    f"| API | {cpu:.2f} | {_peak_mb()} | {before_mb} |",
+                    f"| child | {child_cpu:.2f} | {child_mb} | |",
+                )
+            )
+
+
+def _write(path: Path, rows: int) -> None:
+    with path.open("wb") as file, XlsxWriter(file, ["Hoja1"]) as book:
+        book.begin_sheet(HEADER)
+        book.add_rows(_rows(rows))
+
+
+def _rows(count: int) -> Iterator[tuple[str, ...]]:
+    for number in range(count):
+        mobile = f"+569{50_000_000 + number}" if number % 50 else "no tiene"
+        yield (
+            f"Persona Número {number}",
+            f"{10_000_000 + number}-{number % 10}",
+            mobile,
+            f"+562{22_000_000 + number}" if number % 50 else "",
+            f"persona{number}@correo.cl",
+            "Empresa SpA",
+            str(number % 900_000),
+            "2026-12-31",
+        )
+
+
+def _peak_mb() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // _KIB
+
+
+def _child_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    typer.run(main)
