@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from app.domain.national_ids import is_rut
 from app.integrations.spreadsheets.xlsx_writer import XlsxWriter
 from benchmarks.backlog import customer
 from benchmarks.site import Site, alone, circumstances, say
@@ -75,7 +76,7 @@ def _rows(count: int) -> Iterator[tuple[str, ...]]:
         mobile = f"+569{50_000_000 + number}" if number % 50 else "no tiene"
         yield (
             f"Persona Número {number}",
-            f"{10_000_000 + number}-{number % 10}",
+            _rut(10_000_000 + number),
             mobile,
             f"+562{22_000_000 + number}" if number % 50 else "",
             f"persona{number}@correo.cl",
@@ -83,6 +84,10 @@ def _rows(count: int) -> Iterator[tuple[str, ...]]:
             str(number % 900_000),
             "2026-12-31",
         )
+
+
+def _rut(number: int) -> str:
+    return next(rut for digit in "0123456789K" if is_rut(rut := f"{number}-{digit}"))
 
 
 def _peak_mb() -> int:

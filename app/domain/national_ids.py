@@ -1,8 +1,10 @@
 """The check digit of a Chilean RUT. Other countries' ids are taken as they are."""
 
 import re
+from operator import mul
 
 _RUT = re.compile(r"0*([1-9]\d{5,7})([\dkK])")
+_WEIGHTS = (2, 3, 4, 5, 6, 7, 2, 3)
 _SEPARATORS = re.compile(r"[\s.,\-\u2010-\u2015\u2212]+")
 
 
@@ -22,5 +24,5 @@ def _bare(text: str) -> str:
 
 
 def _check_digit(number: str) -> str:
-    total = sum(int(digit) * (2 + place % 6) for place, digit in enumerate(reversed(number)))
+    total = sum(map(mul, map(int, reversed(number)), _WEIGHTS))
     return "0123456789K"[-total % 11]
