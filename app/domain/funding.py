@@ -15,12 +15,18 @@ BUDGET_EXHAUSTED = "budget_exhausted"
 
 def longest_call(batch: Batch, account: Account, wanted: int) -> int:
     """The longest call in seconds, at most `wanted`, that balance and budget cover at worst; 0 if none may be made."""
+    shortest = CALL_SECONDS[0]
+    # Amounts are rounded: what buys the shortest call exactly may be a hair too little by the second. Where
+    # `shortage_of` sees no shortage a call must be possible, or its job would be taken and put back for ever.
+    return next((seconds for most in (wanted, shortest) if (seconds := _covered(batch, account, most)) >= shortest), 0)
+
+
+def _covered(batch: Batch, account: Account, wanted: int) -> int:
     seconds = affordable_seconds(account.funds.free, wanted, account.plan_type, account.pricing)
-    if batch.budget is not None:
-        left = budget_left(batch)
-        within = 0 if left is None else seconds_within_budget(left, wanted, account.plan_type, account.pricing)
-        seconds = min(seconds, within)
-    return seconds if seconds >= CALL_SECONDS[0] else 0
+    if batch.budget is None:
+        return seconds
+    left = budget_left(batch)
+    return min(seconds, 0 if left is None else seconds_within_budget(left, wanted, account.plan_type, account.pricing))
 
 
 def shortage_of(batch: Batch, account: Account) -> Shortage | None:
