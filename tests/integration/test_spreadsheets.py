@@ -319,7 +319,7 @@ async def test_a_long_shared_string_in_every_cell(files: SpreadsheetReader) -> N
 
 async def test_a_zip_that_declares_too_much(files: SpreadsheetReader) -> None:
     content = zipped({"xl/workbook.xml": "", "xl/worksheets/sheet1.xml": " " * (601 * 1024**2)})
-    assert await rejection(files, content) == "file_too_complex_or_corrupt"
+    assert await rejection(files, content) == "file_unpacks_too_large"
 
 
 async def test_a_zip_of_very_many_parts(files: SpreadsheetReader) -> None:

@@ -12,6 +12,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "El archivo supera los {limit_mb} MB. Divida la lista en varios archivos.",
         "en": "The file is larger than {limit_mb} MB. Split the list into several files.",
     },
+    "file_unpacks_too_large": {
+        "es": "El contenido del archivo, descomprimido, supera los {limit_mb} MB. Divida la lista en varios archivos.",
+        "en": "The content of the file, unpacked, is larger than {limit_mb} MB. Split the list into several files.",
+    },
     "file_password_protected": {
         "es": "El archivo está protegido con contraseña. Quítele la contraseña en Excel, guárdelo y súbalo de nuevo.",
         "en": "The file is protected by a password. Remove the password in Excel, save it and upload it again.",

@@ -18,6 +18,8 @@ PIECE_CHARS = 1024 * 1024
 MOST_REJECTED_CHARS = 64 * 1024 * 1024
 """Of rejected rows so much is kept for the file of errors; what is beyond is counted."""
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 Send = Callable[[str], None]
 
 
@@ -47,7 +49,7 @@ class _Piece:
         self.sent_chars = 0
 
     def add(self, row: Any) -> None:
-        text = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+        text = _ENCODER.encode(row)
         self._rows.append(text)
         self._chars += len(text)
         if len(self._rows) >= PIECE_ROWS or self._chars >= PIECE_CHARS:

@@ -60,7 +60,7 @@ def check_declared_sizes(path: Path) -> None:
         raise SpreadsheetRejected("file_too_complex_or_corrupt")
     read = [entry for entry in entries if _part_name(entry.filename).startswith(_PARTS_READ)]
     if sum(entry.file_size for entry in read) > _MOST_DECLARED_BYTES:
-        raise SpreadsheetRejected("file_too_complex_or_corrupt")
+        raise SpreadsheetRejected("file_unpacks_too_large", limit_mb=_MOST_DECLARED_BYTES // 1024**2)
     if any(entry.compress_type not in _METHODS for entry in read):
         raise SpreadsheetRejected("file_unreadable")
 
