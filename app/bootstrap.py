@@ -148,7 +148,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             batches=BatchService(batches, jobs, transactions, explaining, clock),
             batch_creation=BatchCreation(accounts, batches, jobs, MongoBatchContacts(database), uploads, clock),
             uploads=UploadService(accounts, uploads, jobs, reader, clock),
-            do_not_call=DoNotCallService(accounts, MongoDoNotCallList(database), reader, clock),
+            do_not_call=DoNotCallService(accounts, batches, jobs, MongoDoNotCallList(database), reader, clock),
             jobs=JobService(batches, jobs, explaining, clock),
             dashboard=DashboardService(statistics, clock),
             past_calls=PastCallService(accounts, batches, statistics, MongoCallHistory(database), clock),

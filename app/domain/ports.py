@@ -245,8 +245,8 @@ class Jobs(Protocol):
     async def cancel(self, job_id: str, reason: Message, now: datetime, *, by: str) -> Job | None:
         """Pending → cancelled; in flight: asked not to be tried again; None if it is final."""
 
-    async def bring_forward(self, account_id: str, now: datetime) -> int:
-        """Let the account's jobs that wait for their persons ask again at once; how many they are."""
+    async def bring_forward(self, account_id: str, now: datetime, *, person_key: str | None = None) -> int:
+        """Let the account's jobs that wait for their persons (or for that one) ask again at once; how many they are."""
 
     async def active_of_persons(self, account_id: str, keys: Sequence[str]) -> dict[str, str]:
         """Of these person keys, those for which a job of the account is not final, with its batch's id."""

@@ -179,7 +179,8 @@ class MongoBatches(Repository):
                 "block.reason.code": "from_number_resting",
                 "block.reason.params.from_number": from_number,
             },
-            {"$set": {"wake_at": at}, "$inc": {"revision": 1}, "$unset": {"block": ""}},
+            # The block stays until the next look, which tells the batch's log that it is over.
+            {"$set": {"wake_at": at}, "$inc": {"revision": 1}},
         )
 
     @guarded

@@ -158,14 +158,17 @@ class MongoJobs(Repository):
         )
 
     @guarded
-    async def bring_forward(self, account_id: str, now: datetime) -> int:
-        waiting = {
+    async def bring_forward(self, account_id: str, now: datetime, *, person_key: str | None = None) -> int:
+        waiting: Document = {
             "account_id": account_id,
             "waiting_for": WaitingFor.PERSON.value,
             "state": JobState.PENDING.value,
             "due_at": {"$gt": now},
         }
-        result = await self._jobs.update_many(waiting, {"$set": {"due_at": now}}, hint="list_of_account")
+        index = "list_of_account"
+        if person_key is not None:
+            waiting["person_keys"], index = person_key, "person"
+        result = await self._jobs.update_many(waiting, {"$set": {"due_at": now}}, hint=index)
         return result.modified_count
 
     @guarded

@@ -1,7 +1,7 @@
 """Use cases of the do-not-call list: add, import, look up, remove. What it means for a call: domain/admission.py."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from app.domain.do_not_call_import import NumberList, numbers_of
 from app.domain.errors import FieldError, InvalidInput, NotFound
 from app.domain.messages import Message
 from app.domain.phone_numbers import normalise_phone
-from app.domain.ports import Accounts, DoNotCallList, Time
+from app.domain.ports import Accounts, Batches, DoNotCallList, Jobs, Time
 from app.domain.tables import SpreadsheetReader
 
 log = structlog.get_logger("api")
@@ -61,8 +61,18 @@ class Check:
 
 
 class DoNotCallService:
-    def __init__(self, accounts: Accounts, do_not_call: DoNotCallList, reader: SpreadsheetReader, time: Time) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        batches: Batches,
+        jobs: Jobs,
+        do_not_call: DoNotCallList,
+        reader: SpreadsheetReader,
+        time: Time,
+    ) -> None:
         self._accounts = accounts
+        self._batches = batches
+        self._jobs = jobs
         self._list = do_not_call
         self._reader = reader
         self._time = time
@@ -124,10 +134,27 @@ class DoNotCallService:
         return found[0]
 
     async def remove(self, entry_id: str, *, user: str) -> None:
-        """Raises NotFound."""
+        """Whoever waited for the entry to expire need not any more. Raises NotFound."""
+        entry = await self.get(entry_id)
         if not await self._list.remove(entry_id):
             raise NotFound("do_not_call_entry_not_found", entry_id=entry_id)
+        now = self._time.now()
+        async for account_id in self._accounts_of(entry):
+            if await self._jobs.bring_forward(account_id, now, person_key=entry.key):
+                await self._batches.wake_account(account_id, now)
         log.info("do_not_call_entry_removed", entry_id=entry_id, user=user)
+
+    async def _accounts_of(self, entry: DoNotCallEntry) -> AsyncIterator[str]:
+        """Those that the entry concerns."""
+        if entry.account_id is not None:
+            yield entry.account_id
+            return
+        skip, page = 0, True
+        while page:
+            accounts, _ = await self._accounts.page(account_ids=None, limit=CHUNK, skip=skip)
+            for account in accounts:
+                yield account.account_id
+            skip, page = skip + CHUNK, len(accounts) == CHUNK
 
     async def _region(self, account_id: str | None) -> str | None:
         """Where the account's numbers without a country code are from; everybody's list has no country."""

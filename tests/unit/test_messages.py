@@ -1,6 +1,7 @@
 """The catalogue against the code that uses it: every code exists, in both languages, with the parameters it gets."""
 
 import ast
+import itertools
 import string
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from app.domain.messages import (
     validation,
 )
 from app.domain.outcomes import Disposition
+from app.domain.person_caps import CapCounts, CapPeriod
 from app.domain.phone_numbers import PhoneNumber
 
 ROOT = Path(__file__).parents[2]
@@ -159,6 +161,20 @@ def test_no_code_is_in_two_files() -> None:
 def test_every_disposition_has_a_reason() -> None:
     for disposition in Disposition:
         assert f"after_{disposition.value}" in CATALOGUE
+
+
+def test_words_of_ours_are_said_in_the_readers_language() -> None:
+    rule = {"times": 1, "outcome": "busy"}
+    assert "«Ocupado»" in render("retry_rule_reached", "es", **rule)
+    assert "«Busy»" in render("retry_rule_reached", "en", **rule)
+    until = {"until": "2026-01-01 08:00", "timezone": "America/Santiago"}
+    for counts, period in itertools.product(CapCounts, CapPeriod):
+        cap = {"max": 1, "days": 1, "counts": counts.value, "period": period.value}
+        said = render("person_cap_reached", "es", **cap, **until)
+        assert {counts.value, period.value}.isdisjoint(said.split()), said
+    assert "1 intento(s) en 1 día calendario" in render(
+        "person_cap_reached", "es", max=1, counts="attempts", days=1, period="day", **until
+    )
 
 
 def test_events_whose_name_is_chosen_at_run_time_have_texts() -> None:

@@ -147,6 +147,34 @@ async def test_a_number_is_called_once_its_entry_has_expired(campaigns: Campaign
     assert done.history[0].dialed_at >= entry.expires_at
 
 
+@pytest.mark.parametrize("everybody", [True, False])
+async def test_who_is_taken_off_the_list_is_called_at_once(
+    campaigns: Campaigns, simulator: RunningSimulator, everybody: bool
+) -> None:
+    account = await campaigns.account()
+    phone, other = numbers(2)
+    await forbid(campaigns, None if everybody else account.account_id, phone, seconds=86_400)
+    await forbid(campaigns, account.account_id, other, seconds=86_400)
+    batch = await campaigns.batch(account, [[phone], [other]])
+    worker = await campaigns.worker()
+
+    async def both_wait() -> bool:
+        return all(job.waiting_for is WaitingFor.PERSON for job in await campaigns.jobs(batch))
+
+    async def one_is_done() -> bool:
+        return any(job.state is JobState.COMPLETED for job in await campaigns.jobs(batch))
+
+    async with worker.running():
+        await until(both_wait)
+        (entry,) = [entry for entry in await entries(campaigns) if entry.key == phone]
+        await campaigns.container.do_not_call.remove(entry.entry_id, user="test")
+        await until(one_is_done)
+
+    assert [create["to_number"] for create in await simulator.creates()] == [phone]
+    (waiting,) = [job for job in await campaigns.jobs(batch) if job.state is JobState.PENDING]
+    assert waiting.due_at > campaigns.container.clock.now() + timedelta(hours=1), "the other's entry still stands"
+
+
 async def opt_out(campaigns: Campaigns, simulator: RunningSimulator, account: Account) -> list[str]:
     """Somebody with three phones asks for peace on the first of them."""
     phones = numbers(3)

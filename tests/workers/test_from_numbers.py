@@ -155,6 +155,8 @@ async def test_an_operator_resets_it_and_its_batches_go_on(campaigns: Campaigns,
     assert await suspect(campaigns) is None
     async with (await campaigns.worker("again")).running():
         await until(partial(has_status, campaigns, batch, BatchStatus.COMPLETED), seconds=60)
+    entries, _ = await campaigns.container.batches.logs(batch.batch_id, limit=50, skip=0)
+    assert [entry.event for entry in entries].count("batch_unblocked") == 1
 
 
 async def test_ten_invalid_destinations_in_a_row_rest_the_number(

@@ -95,7 +95,10 @@ async def check_do_not_call(
     "/{entry_id}", status_code=HTTPStatus.NO_CONTENT, summary="Take an entry off its list", responses=problems(404)
 )
 async def remove_do_not_call(entry_id: str, container: ContainerDep, principal: PrincipalDep) -> None:
-    """Jobs that ended because of it stay as they are; they can be retried."""
+    """Jobs that waited for it to expire are called.
+
+    Those that ended because of it stay as they are; they can be retried.
+    """
     _require_list(principal, (await container.do_not_call.get(entry_id)).account_id)
     await container.do_not_call.remove(entry_id, user=principal.name)
 

@@ -38,6 +38,9 @@ CATALOGUE: Mapping[str, Mapping[Language, str]] = {
     **validation.TEXTS,
 }
 
+_WORDS = {"outcome": "after_", "counts": "cap_counts_", "period": "cap_period_"}
+"""Parameters whose values are words of ours: where in the catalogue their texts stand."""
+
 
 class Message(BaseModel):
     """A text by its code in the catalogue and the values of its `{placeholders}`."""
@@ -57,4 +60,6 @@ def render(code: str, language: Language = DEFAULT_LANGUAGE, **params: Any) -> s
     Raises KeyError for a code or a parameter that the catalogue does not know: a programming error that the
     catalogue's own test finds.
     """
-    return CATALOGUE[code][language].format_map(params)
+    words = {name: CATALOGUE.get(f"{prefix}{params[name]}") for name, prefix in _WORDS.items() if name in params}
+    said = {name: texts[language] for name, texts in words.items() if texts is not None}
+    return CATALOGUE[code][language].format_map(params | said)

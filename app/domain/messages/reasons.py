@@ -76,13 +76,28 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
     },
     "person_cap_reached": {
         "es": (
-            "Se alcanzó el tope de llamadas a esta persona: {max} en {days} día(s) ({counts}, {period}); se llamará "
-            "desde {until} ({timezone})"
+            "Se alcanzó el tope para esta persona: {max} {counts} en {days} {period}; se llamará desde {until} "
+            "({timezone})"
         ),
         "en": (
-            "The cap of calls to this person is reached: {max} in {days} day(s) ({counts}, {period}); called from "
-            "{until} ({timezone}) on"
+            "The cap for this person is reached: {max} {counts} in {days} {period}; called from {until} ({timezone}) on"
         ),
+    },
+    "cap_counts_attempts": {
+        "es": "intento(s)",
+        "en": "attempt(s)",
+    },
+    "cap_counts_conversations": {
+        "es": "conversación(es)",
+        "en": "conversation(s)",
+    },
+    "cap_period_day": {
+        "es": "día calendario",
+        "en": "calendar day",
+    },
+    "cap_period_rolling": {
+        "es": "día(s) corridos",
+        "en": "rolling day(s)",
     },
     "provider_waited_for": {
         "es": "El proveedor de llamadas no está disponible: {detail}",
@@ -102,8 +117,8 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "en": "Maximum of attempts ({attempts}): the contact could not be reached",
     },
     "retry_rule_reached": {
-        "es": "{times} intentos con resultado «{outcome}»: la regla del batch no permite otro",
-        "en": "{times} attempts that ended as «{outcome}»: the batch's rule allows no other",
+        "es": "{times} intento(s) con resultado «{outcome}»: la regla del batch no permite otro",
+        "en": "{times} attempt(s) that ended as «{outcome}»: the batch's rule allows no other",
     },
     "no_phone_left": {
         "es": "No queda ningún teléfono válido del contacto: los que tenía no existen o no se pueden llamar",
