@@ -57,11 +57,11 @@ class FromNumberWatch:
                 await self._numbers.let_go(suspect.number, job.attempt_id)
 
     async def note(self, job: Job) -> None:
-        """The call of a job that is settling is over. Repeating it changes nothing."""
+        """The call of a job that is settling is over, or was refused before it began. Repeating it changes nothing."""
         attempt, report = job.attempt, job.report
-        if attempt is None or attempt.from_number is None or report is None:
+        if attempt is None or attempt.from_number is None:
             return
-        number, reason = attempt.from_number, report.disconnection_reason
+        number, reason = attempt.from_number, report.disconnection_reason if report else None
         sign = sign_of(reason)
         if sign is not Sign.BAD and number not in self._suspects:
             return

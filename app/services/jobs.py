@@ -152,8 +152,13 @@ class JobService:
         if reopened is None:
             raise Conflict("job_changed_meanwhile")
         await self._reopen_batch(batch)
+        after = await self._view(reopened)
+        if after.batch.status is BatchStatus.CANCELLED:
+            # Meanwhile, and perhaps no worker looks at it any more.
+            await self._jobs.cancel(job_id, Message(code="batch_cancelled"), now, by=user)
+            raise Conflict("batch_not_changeable", status=after.batch.status.value)
         await log_event(self._batches, self._time, batch.batch_id, "job_retried", user, job_id=job_id)
-        return await self._view(reopened)
+        return after
 
     async def cancel(self, job_id: str, *, user: str) -> JobView:
         """Not to be called any more. Repeating it is harmless; raises Conflict if the job ended otherwise."""

@@ -72,7 +72,7 @@ class Verifying:
         tries, resend_tells = 0, True
         while not self._control.stopping.is_set():
             tries += 1
-            if self._in_resend_window(attempt):
+            if resend_tells and not heard.call_ids and self._in_resend_window(attempt):
                 # What is sent again may be the first that arrives: it, too, is a start.
                 await self._gate.wait_for_start(job)
             checked_at = self._time.monotonic()

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from app.domain.batches import Batch, BatchStatus
+from app.domain.calls import CallReport
 from app.domain.from_numbers import FromNumber
 from app.domain.jobs import JobState
+from app.domain.provider_errors import NumberRejected
 from app.repositories.from_numbers import MongoFromNumbers
 from tests.workers.conftest import Campaigns, RunningSimulator, has_state, has_status, is_blocked, numbers, until
 
@@ -112,6 +114,25 @@ async def test_a_job_that_is_not_dialed_lets_another_try(campaigns: Campaigns, s
     (job,) = await worker.work.claim(10)
     await campaigns.container.batches.change(batch.batch_id, {}, is_active=False, user="test")
     assert await worker.work._dialing.dial(job) is None
+    number = await suspect(campaigns)
+    assert number is not None
+    assert number.probe is None
+
+
+async def test_a_try_that_retell_refuses_for_its_destination_lets_another_try(
+    campaigns: Campaigns, simulator: RunningSimulator
+) -> None:
+    """Nothing was placed, so there is no report; and nothing is said of our number."""
+    batch = await rest_by_spam(campaigns, simulator)
+    await let_the_rest_end(campaigns, batch)
+    worker = await campaigns.worker("again")
+    (job,) = await worker.work.claim(10)
+
+    async def refused(_: str) -> CallReport:
+        raise NumberRejected("400 to_number is not valid")
+
+    worker.work._dialing._provider.place = refused  # type: ignore[method-assign, assignment] # Retell's answer
+    await worker.work.process(job)
     number = await suspect(campaigns)
     assert number is not None
     assert number.probe is None

@@ -4,8 +4,11 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from app.domain.batches import BatchStatus, ScheduleType
-from app.domain.jobs import JobState
+from app.domain.errors import Conflict
+from app.domain.jobs import Job, JobState
 from tests.workers.conftest import Campaigns, RunningSimulator, numbers
 
 
@@ -64,3 +67,26 @@ async def test_cancelling_one_contact_does_not_undo_the_import_of_its_batch(
 
     assert (await campaigns.stored(batch)).status is BatchStatus.IMPORTING
     assert [job.state for job in await campaigns.jobs(batch)] == [JobState.CANCELLED, JobState.PENDING]
+
+
+async def test_a_retry_that_comes_just_after_its_batch_was_cancelled_leaves_nothing_pending(
+    campaigns: Campaigns, simulator: RunningSimulator
+) -> None:
+    """The workers are done with the batch already: nobody would ever look at the contact again."""
+    batch = await campaigns.batch(await campaigns.account(), [numbers(1)])
+    (job,) = await campaigns.jobs(batch)
+    worker = await campaigns.worker()
+    jobs = campaigns.container.jobs._jobs
+    reopen = jobs.reopen
+    await campaigns.container.jobs.cancel(job.job_id, user="test")
+
+    async def late(*args: Any, **kwargs: Any) -> Job | None:
+        await campaigns.container.batches.cancel(batch.batch_id, user="another")
+        await worker.work.claim(10)
+        return await reopen(*args, **kwargs)
+
+    jobs.reopen = late  # type: ignore[method-assign] # the interleaving
+    with pytest.raises(Conflict):
+        await campaigns.container.jobs.retry(job.job_id, user="test")
+
+    assert (await campaigns.job(batch)).state is JobState.CANCELLED
