@@ -213,6 +213,9 @@ def _request_error(problem: dict[str, Any], language: Language) -> ProblemError:
 
 def _translated(problem: dict[str, Any], language: Language) -> str:
     kind = problem["type"]
+    if kind in {"too_short", "too_long"} and isinstance(problem.get("input"), str):
+        # So pydantic calls it for a secret: letters, not items, are missing.
+        kind = f"string_{kind}"
     code = f"input_{kind}" if f"input_{kind}" in CATALOGUE else kind
     if code not in CATALOGUE:
         return str(problem["msg"])

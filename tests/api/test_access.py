@@ -176,7 +176,9 @@ async def test_an_expired_key_is_none(api: httpx.AsyncClient) -> None:
 async def test_users_are_changed_and_locked_out(api: httpx.AsyncClient, ana: dict[str, Any]) -> None:
     path = f"users/{ana['id']}"
     problem(await api.post("users", json={**_user(), "email": EMAIL.upper()}), 409, "email_taken")
-    problem(await api.post("users", json={**_user(), "password": "corta"}), 422, "invalid_input")
+    short = await api.post("users", json={**_user(), "password": "corta"})
+    problem(short, 422, "invalid_input")
+    assert short.json()["detail"] == "password: Debe tener 12 caracteres o más."
     problem(await api.post("users", json={**_user(), "account_ids": ["acc-none"]}), 404, "account_not_found")
     problem(await api.get("users/user-x"), 404, "user_not_found")
     changed = (await api.patch(path, json={"name": "Ana María", "role": "viewer"})).json()
