@@ -53,8 +53,12 @@ class ProviderState(BaseModel):
 
 
 WINDOW = timedelta(milliseconds=250)
-LATEST = timedelta(milliseconds=150)
-"""A start that a job could not use within this time is lost; the rest of `WINDOW` is for the way to Retell."""
+LATEST = timedelta(seconds=1)
+"""A start that a job could not use within this time is lost.
+
+More than `WINDOW`, so that a MongoDB that is far away does not keep every job from its start for ever: a call so late
+may fall together with the next one, which costs a 429 and a pause at worst, never a call or an attempt.
+"""
 AHEAD = timedelta(seconds=2)
 """Starts are taken for no longer than this ahead, over all workers: who waits longer would hold slots for nothing."""
 
@@ -62,8 +66,9 @@ AHEAD = timedelta(seconds=2)
 def spacing(calls_per_second: float) -> timedelta:
     """The time between two starts, so that no second ever sees more than `calls_per_second` of them.
 
-    A job may use its start at once or late, by less than `WINDOW`. Any `calls_per_second` + 1 starts in a row span a
-    second and a `WINDOW`, so however late the first and however punctual the last, they never fall into one second.
+    A job uses its start at once or late, by less than `WINDOW` unless MongoDB is slow. Any `calls_per_second` + 1
+    starts in a row span a second and a `WINDOW`, so however late the first and however punctual the last, they never
+    fall into one second.
     The price of that certainty is a fifth of the rate.
     """
     return (timedelta(seconds=1) + WINDOW) / calls_per_second
