@@ -7,6 +7,7 @@ doubled or lost changes when we look, and not what we find.
 import structlog
 
 from app.domain.call_events import CallEvent
+from app.domain.errors import Unauthenticated
 from app.domain.ports import CallEventReader, CallHints, Time
 
 log = structlog.get_logger("api")
@@ -23,7 +24,12 @@ class CallEvents:
 
         Raises Unavailable, Unauthenticated or InvalidInput.
         """
-        event = self._reader.read(body, signature, self._time.now())
+        try:
+            event = self._reader.read(body, signature, self._time.now())
+        except Unauthenticated as error:
+            # With a wrong RETELL_WEBHOOK_KEY this is all of them, and the only sign of it but slowness.
+            log.warning("webhook_refused", reason=error.code)
+            raise
         if event is None:
             return
         log.info("webhook", kind=event.kind.value, call_id=event.call_id, found=await self._note(event))

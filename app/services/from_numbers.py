@@ -14,6 +14,7 @@ from app.domain.jobs import Job
 from app.domain.ports import Batches, FromNumbers, Time
 
 log = structlog.get_logger("worker")
+operator_log = structlog.get_logger("api")
 
 
 class FromNumberWatch:
@@ -117,5 +118,5 @@ class FromNumberService:
         await self._batches.wake_resting(number, self._time.now())
         if not forgotten:
             raise NotFound("from_number_not_suspected", from_number=number)
-        log.warning("from_number_reset", from_number=number, by=user)
+        operator_log.warning("from_number_reset", from_number=number, by=user)
         return FromNumber(number=number)

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from app.bootstrap import Container
 from app.config import Settings
@@ -89,7 +90,9 @@ async def test_what_is_not_signed_rightly_is_refused_and_changes_nothing(
     api: httpx.AsyncClient, container: Container, wrong: dict[str, Any]
 ) -> None:
     before = await have_job(container)
-    problem(await send(api, container, event_of(), **wrong), 401, "webhook_signature_invalid")
+    with capture_logs() as log:
+        problem(await send(api, container, event_of(), **wrong), 401, "webhook_signature_invalid")
+    assert [entry["reason"] for entry in log if entry["event"] == "webhook_refused"] == ["webhook_signature_invalid"]
     assert await job_document(container) == before
 
 
