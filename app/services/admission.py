@@ -47,10 +47,12 @@ class Admission:
     async def _circumstances(self, job: Job, batch: Batch, account: Account) -> Circumstances:
         now = self._time.now()
         reach = reach_of(account.person_caps)
+        # The lists after the calls: whoever opts out in one is listed before that call counts as over.
+        others = await self._queue.others_of_person(job, since=None if reach is None else now - reach)
         entries = await self._do_not_call.standing(account.account_id, job.person_keys)
         return Circumstances(
             do_not_call=matches(entries, now),
-            others=await self._queue.others_of_person(job, since=None if reach is None else now - reach),
+            others=others,
             from_number_rest=await self._watch.rest_of(job, batch, account),
             provider_limit=self._gate.ceiling,
         )
