@@ -14,7 +14,7 @@ demo: $(VENV)/.installed ## A campaign from spreadsheet to results on this machi
 	@$(BIN)/python -m scripts.demo $(ARGS)
 
 test: check ## All checks and all tests, on a real mongod and the Retell simulator (ARGS="-k hours" picks tests)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 chaos: $(VENV)/.installed ## Prove docs/proofs.md at length: crash points, storm, invented histories (some 15 minutes)
 	$(BIN)/python -m tests.chaos crash-points

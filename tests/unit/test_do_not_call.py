@@ -163,7 +163,7 @@ def test_a_number_marked_at_retell_is_listed_alone() -> None:
     assert settled(Disposition.OPTED_OUT, Effect.RETIRE_PHONE) == [phone(1)]
 
 
-@pytest.mark.parametrize("disposition", set(Disposition) - {Disposition.OPTED_OUT})
+@pytest.mark.parametrize("disposition", sorted(set(Disposition) - {Disposition.OPTED_OUT}))
 def test_no_other_end_of_a_call_lists_anybody(disposition: Disposition) -> None:
     assert settled(disposition, Effect.FINISH) == []
 
