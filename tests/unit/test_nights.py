@@ -43,7 +43,7 @@ def test_no_minute_of_the_night_is_decided_wrongly(night: Night, window: str, ow
     settings = make_settings(hours=elsewhere, retry_delay_hours=0.75, max_attempts=9)
     batch, account = make_batch(call_settings=settings), make_account()
     contact = make_contact(timezone=night.zone if own_zone else None)
-    job = make_job(state=JobState.LEASED, slot=0, contact=contact)
+    job = make_job(state=JobState.LEASED, slot=0, provider_slot=0, contact=contact)
     ended = job.model_copy(update={"state": JobState.SETTLING, "attempt": make_attempt()})
     circumstances = make_circumstances()
     for minute in range(-BEFORE, AFTER):

@@ -54,6 +54,13 @@ async def test_a_call_past_its_maximum_is_stopped_and_followed_never_redialed(
     worker = await campaigns.worker()
     batch, job = await leased(campaigns, worker)
     await worker.work._dialing.dial(job)
+
+    async def somebody_talks() -> bool:
+        # Stopped while it still rang it would have reached nobody, and be tried again in its time.
+        calls = (await simulator.http.get("/simulator/calls")).json()["calls"]
+        return [call["call_status"] for call in calls] == ["ongoing"]
+
+    await until(somebody_talks)
     long_ago = campaigns.container.clock.now() - timedelta(minutes=5)
     await campaigns.set_job(job, **{"attempt.intent_at": long_ago, "attempt.placed_by": long_ago})
     await let_lease_expire(campaigns, job)
