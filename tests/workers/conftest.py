@@ -37,6 +37,9 @@ SOON_HOURS = 0.0002
 SPEED = 60
 
 
+HEART_OF_STEPS_SECONDS = 30
+
+
 @dataclass
 class RunningSimulator:
     url: str
@@ -168,6 +171,8 @@ class Campaigns:
         control = WorkerControl(
             worker_id=name, time=container.clock, lease=timedelta(seconds=settings.worker_lease_seconds)
         )
+        # Single steps have no heartbeat: a machine that stands still for a moment must not fence this worker off.
+        control.renewed_at += HEART_OF_STEPS_SECONDS
         work = await self._stack.enter_async_context(open_call_work(container, control))
         return Worker(work, control, container)
 

@@ -182,7 +182,7 @@ async def test_a_worker_that_thaws_when_its_job_is_leased_again_does_not_dial(
 async def test_a_worker_that_cannot_renew_stops_dialing(campaigns: Campaigns, simulator: RunningSimulator) -> None:
     worker = await campaigns.worker()
     batch, job = await leased(campaigns, worker)
-    worker.control.renewed_at -= worker.control.lease.total_seconds()
+    worker.control.renewed_at = campaigns.container.clock.monotonic() - worker.control.lease.total_seconds()
 
     await worker.work.process(job)
 
