@@ -186,7 +186,7 @@ async def _follow(api: httpx.AsyncClient, stack: Stack, batch: dict[str, Any]) -
             done = status["completed_jobs"] + status["failed_jobs"] + status["cancelled_jobs"]
             detail = (
                 f"{status['in_progress_jobs']} calling, {status['pending_jobs']} waiting, "
-                f"{status['completed_jobs']} reached, ${status['total_cost']:.2f}, done by {_clock(status)}"
+                f"{status['completed_jobs']} reached, ${status['total_cost']:.2f}{_clock(status)}"
             )
             progress.update(task, completed=done, detail=detail)
             if status["status"] == "completed":
@@ -198,8 +198,9 @@ async def _follow(api: httpx.AsyncClient, stack: Stack, batch: dict[str, Any]) -
 
 
 def _clock(status: dict[str, Any]) -> str:
-    """The estimated end, as a time of day (UTC)."""
-    return str(status["estimated_end_at"] or "")[11:19] or "unknown"
+    """The estimated end, as a time of day (UTC), as long as there is one."""
+    estimate = status["estimated_end_at"]
+    return f", done by {estimate[11:19]}" if estimate else ""
 
 
 async def _simulator_creates(stack: Stack) -> list[dict[str, Any]]:
