@@ -45,10 +45,6 @@ class JobState(StrEnum):
     def is_final(self) -> bool:
         return self in FINAL
 
-    @property
-    def is_in_flight(self) -> bool:
-        return self in IN_FLIGHT
-
 
 FINAL = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
 PRIORITIES = (1, 0)

@@ -54,10 +54,6 @@ class Outcome(BaseModel):
     effect: Effect
     counted: bool
 
-    @property
-    def success(self) -> bool:
-        return self.disposition is Disposition.ANSWERED
-
 
 HEARD: Final = frozenset({Disposition.ANSWERED, Disposition.OPTED_OUT, Disposition.CALLBACK_REQUESTED})
 """A human was at the phone."""

@@ -587,7 +587,7 @@ async def test_of_many_rescuers_one_adopts(queue: MongoJobQueue, store: Store) -
 
 async def test_who_lost_a_job_to_a_rescuer_can_do_nothing_with_it(queue: MongoJobQueue, store: Store) -> None:
     for name, state in LEGAL:
-        if not state.is_in_flight:
+        if state not in IN_FLIGHT:
             continue
         job = held(state, attempt=make_attempt())
         await store.put(job)

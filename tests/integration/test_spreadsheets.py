@@ -369,7 +369,9 @@ async def test_a_cancelled_upload_leaves_no_process_and_no_file(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     reading = asyncio.create_task(SpreadsheetFiles().read(xlsx(HEADER, ["Juan", "987654321"]), "c.xlsx"))
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(30):
+        while not names_in(tmp_path):  # noqa: ASYNC110 - the upload is on the disk, and a process will read it
+            await asyncio.sleep(0.01)
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading

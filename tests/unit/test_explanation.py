@@ -13,7 +13,7 @@ from app.domain.admission import RefusalKind
 from app.domain.batches import Batch, BatchStatus, Block, Progress
 from app.domain.calling_hours import is_allowed
 from app.domain.explanation import UNSEEN, Explanation, batch_obstacle, explain
-from app.domain.jobs import Job, JobState, WaitingFor
+from app.domain.jobs import IN_FLIGHT, Job, JobState, WaitingFor
 from app.domain.messages import CATALOGUE, Message
 from app.domain.outcomes import Disposition
 from tests.builders import NOW, OFFICE, make_account, make_batch, make_contact, make_job, make_settings
@@ -228,7 +228,7 @@ def test_every_job_has_an_answer_and_it_never_promises_a_forbidden_moment(
     "code",
     [
         *(f"waiting_for_{waiting_for.value}" for waiting_for in WaitingFor),
-        *(f"job_is_{state.value}" for state in JobState if state.is_in_flight),
+        *(f"job_is_{state.value}" for state in JobState if state in IN_FLIGHT),
         *(f"after_{disposition.value}" for disposition in Disposition),
     ],
 )
