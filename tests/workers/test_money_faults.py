@@ -159,8 +159,16 @@ SETTLING = [
 ]
 
 
-@pytest.mark.parametrize("budget", [None, Decimal(5)])
-@pytest.mark.parametrize(("subject", "method", "after"), [case[1:] for case in SETTLING], ids=[c[0] for c in SETTLING])
+@pytest.mark.parametrize(
+    ("subject", "method", "after", "budget"),
+    [
+        pytest.param(subject, method, after, budget, id=f"{name}-{'a budget' if budget else 'no budget'}")
+        for name, subject, method, after in SETTLING
+        for budget in (None, Decimal(5))
+        # A batch without a budget has none to settle.
+        if budget is not None or subject is not BUDGETS
+    ],
+)
 async def test_a_settler_that_is_killed(
     campaigns: Campaigns,
     simulator: RunningSimulator,
@@ -169,8 +177,6 @@ async def test_a_settler_that_is_killed(
     after: bool,
     budget: Decimal | None,
 ) -> None:
-    if budget is None and subject is BUDGETS:
-        pytest.skip("a batch without a budget has none to settle")
     dead, rescuer = await campaigns.worker("dead"), await campaigns.worker("rescuer")
     batch, job = await leased(campaigns, dead, budget=budget)
     in_call = await dead.work._dialing.dial(job)
