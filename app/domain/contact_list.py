@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from app.domain.available_variables import AvailableVariables
 from app.domain.column_mapping import ColumnMapping
 from app.domain.contact_import import Duplicate, ReadRow, RowIssues
 from app.domain.contacts import ContactRow
@@ -42,12 +43,14 @@ class ListSummary(BaseModel):
     row_errors: list[RowIssues] = []
     row_warnings: list[RowIssues] = []
     duplicates: list[Duplicate] = []
+    variables: AvailableVariables = Field(default_factory=AvailableVariables)
 
     def count(self, read: ReadRow) -> None:
         """Take one more row into account."""
         self.total_rows += 1
         if read.contact:
             self.valid_rows += 1
+            self.variables.count(read.row.number, read.contact)
             if self.valid_rows <= SHOWN_CONTACTS:
                 self.contacts.append(ContactRow(read.row.number, read.contact))
         else:

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from app.domain.available_variables import AvailableVariables
+
 
 class Upload(BaseModel):
     """`headers` are the list's own, from its column A on, "" where a column has none."""
@@ -14,3 +16,5 @@ class Upload(BaseModel):
     contact_count: int
     rejected_count: int = 0
     headers: list[str] = []
+    variables: AvailableVariables | None = None
+    """None on uploads older than this field."""

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 from app.domain.contacts import Contact
 
 SCRIPT_VARIABLE = "script"
+LONGEST_SCRIPT = 50_000
+"""Characters."""
 RESERVED_PREFIX = "contact_"
 """Before the name of a contact's own field that the provider has another use for."""
 _RESERVED = frozenset(
@@ -29,6 +31,8 @@ _RESERVED = frozenset(
 )
 _RESERVED_FAMILIES = ("current_time", "session_")
 """Retell's own variables (retell.md §2.1): a contact's field of that name would overwrite them, or be overwritten."""
+GIVEN_BY_EVERY_CALL = ("empresa", "telefono", "fecha_hoy")
+"""Names that have a value whatever the contact is."""
 _DOUBLE_BRACES = re.compile(r"([{}])\1+")
 _PLACEHOLDER = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 
@@ -38,23 +42,23 @@ def placeholders(script: str) -> list[str]:
     return list(dict.fromkeys(_PLACEHOLDER.findall(script)))
 
 
+def own_variables(contact: Contact) -> dict[str, str]:
+    """What `contact` itself has values for. Empty ones are left out."""
+    name, email = contact.name, contact.email or ""
+    own = {"nombre": name, "name": name} if name.strip() else {}
+    if email.strip():
+        own |= {"email": email, "correo": email}
+    own |= {key: value for key, value in contact.custom_fields.items() if value.strip()}
+    return own
+
+
 def contact_variables(
     contact: Contact, *, account_name: str, phone: str, now: datetime, timezone: str
 ) -> dict[str, str]:
     """Everything a call knows about its contact. Values are strings; empty ones are left out."""
     today = now.astimezone(ZoneInfo(timezone))
-    email = contact.email or ""
-    known = {
-        "nombre": contact.name,
-        "name": contact.name,
-        "empresa": account_name,
-        "telefono": phone,
-        "email": email,
-        "correo": email,
-        "fecha_hoy": f"{today:%d/%m/%Y}",
-    }
-    filled = {name: value for name, value in contact.custom_fields.items() if value.strip()}
-    return {name: value for name, value in {**known, **filled}.items() if value.strip()}
+    given = dict(zip(GIVEN_BY_EVERY_CALL, (account_name, phone, f"{today:%d/%m/%Y}"), strict=True))
+    return given | own_variables(contact)
 
 
 def missing_variables(script: str, variables: dict[str, str]) -> list[str]:

@@ -43,6 +43,7 @@ class MongoUploads(Repository):
             contact_count=summary.valid_rows,
             rejected_count=summary.invalid_rows,
             headers=summary.mapping.headers(),
+            variables=summary.variables,
         )
         await self._uploads.insert_one({**to_document(upload), "expires_at": now + self._retention})
 

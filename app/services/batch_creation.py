@@ -8,13 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 from app.domain.accounts import Account
+from app.domain.available_variables import AvailableVariables, missing_errors
 from app.domain.batches import Batch, BatchStatus, CallSettings, Priority, ScheduleType, VoiceSettings
 from app.domain.contacts import ContactRow
 from app.domain.errors import Conflict, FieldError, InvalidInput, NotFound
 from app.domain.phone_numbers import region_of_timezone
 from app.domain.ports import Accounts, BatchContacts, Batches, Jobs, Time, Uploads
 from app.domain.recurrence import Recurrence, RecurrenceRule
-from app.domain.variables import RESERVED_PREFIX, contact_variables, missing_variables, placeholders, reserved_names
+from app.domain.variables import RESERVED_PREFIX, placeholders, reserved_names
 from app.services.batch_events import log_event
 from app.services.batch_import import IMPORT_LEASE, import_jobs, in_chunks, is_being_undone
 from app.services.contact_requests import MAX_ERRORS, contacts_from_json
@@ -82,7 +83,7 @@ class BatchCreation:
             if new.recurring is not None:
                 raise InvalidInput([FieldError.of(("contacts",), "recurring_needs_contacts")])
             return await self._create_draft(new, user)
-        await self._refuse_missing_variables(new, account, rows)
+        await self._refuse_missing_variables(new, rows)
         return await self._import(new, rows, user)
 
     def _refuse_unlikely_start(self, new: NewBatch) -> None:
@@ -132,34 +133,26 @@ class BatchCreation:
     def _chunks(self, new: NewBatch, rows: list[ContactRow] | None) -> AsyncIterator[list[ContactRow]]:
         return self._uploads.contacts(new.upload_id or "") if rows is None else in_chunks(rows)
 
-    async def _refuse_missing_variables(self, new: NewBatch, account: Account, rows: list[ContactRow] | None) -> None:
+    async def _refuse_missing_variables(self, new: NewBatch, rows: list[ContactRow] | None) -> None:
         """A `{{variable}}` without value would be spoken as nothing: name the rows, unless that is wanted."""
         if new.allow_missing_variables or not placeholders(new.script_content):
             return
-        errors: list[FieldError] = []
+        missing = (await self._available(new, rows)).missing(new.script_content)
+        if missing:
+            raise InvalidInput(missing_errors(missing, MAX_ERRORS))
+
+    async def _available(self, new: NewBatch, rows: list[ContactRow] | None) -> AvailableVariables:
+        """Of an upload it was counted when the file was read."""
+        if rows is not None:
+            return AvailableVariables.of(rows)
+        upload = await self._uploads.get(new.upload_id or "")
+        if upload is not None and upload.variables is not None:
+            return upload.variables
+        counted = AvailableVariables()
         async for chunk in self._chunks(new, rows):
             for row in chunk:
-                missing = self._missing(new, account, row)
-                if missing:
-                    errors.append(
-                        FieldError.of(
-                            ("script_content",), "variables_missing", row=row.row_number, names=", ".join(missing)
-                        )
-                    )
-                if len(errors) >= MAX_ERRORS:
-                    raise InvalidInput(errors)
-        if errors:
-            raise InvalidInput(errors)
-
-    def _missing(self, new: NewBatch, account: Account, row: ContactRow) -> list[str]:
-        variables = contact_variables(
-            row.contact,
-            account_name=account.account_name,
-            phone=row.contact.phones[0],
-            now=self._time.now(),
-            timezone=new.call_settings.hours.timezone,
-        )
-        return missing_variables(new.script_content, variables)
+                counted.count(row.row_number, row.contact)
+        return counted
 
     async def _create_draft(self, new: NewBatch, user: str) -> Batch:
         batch = self._batch(new, BatchStatus.DRAFT, None)

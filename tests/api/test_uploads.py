@@ -130,11 +130,60 @@ async def test_a_missing_variable_of_a_previewed_list_names_its_rows(
 ) -> None:
     content = workbook(("Nombre", "Teléfono", "Monto"), ("Ana", "+56912345678", 5), ("Luis", "+56912345679", None))
     upload_id = (await preview(api, content)).json()["upload_id"]
+    # Counted when the file was read: nothing of it is read again.
+    await container.database.collection("upload_chunks").delete_many({})
     before = await stored(container)
     body = {"account_id": "acc-chile-001", "name": "A", "script_content": "{{monto}}", "upload_id": upload_id}
     (error,) = problem(await api.post("batches", json=body), 422, "invalid_input")["errors"]
     assert error["msg"].startswith("Fila 3")
     assert await stored(container) == before
+
+
+async def test_the_preview_lists_the_variables_and_says_what_a_script_lacks(
+    api: httpx.AsyncClient, account: dict[str, Any]
+) -> None:
+    content = workbook(
+        ("Nombre", "Teléfono", "Monto Deuda", "Cuota", "Vacía"),
+        ("Ana", "+56912345678", 5, None, None),
+        ("Luis", "no tiene", 7, None, None),
+        ("Eva", "+56912345679", None, 3, None),
+    )
+    body = (await preview(api, content)).json()
+    assert body["available_variables"] == [
+        *("nombre", "name", "monto_deuda", "cuota", "empresa", "telefono", "fecha_hoy"),
+    ]
+    assert body["variable_gaps"] == [
+        {"name": "monto_deuda", "rows": 1, "first_rows": [4]},
+        {"name": "cuota", "rows": 1, "first_rows": [2]},
+    ]
+    assert "missing_variables" not in body
+    script = "{{nombre}}, debe {{monto_deuda}} a {{empresa}}: {{Monto Deuda}}, {{vacia}}"
+    assert await missing(api, content, script) == [
+        ("monto_deuda", 1, [4], "variable_missing_in_some", None),
+        ("Monto Deuda", 2, [2, 4], "variable_misspelt", "monto_deuda"),
+        ("vacia", 2, [2, 4], "variable_unknown", None),
+    ]
+    assert await missing(api, content, "{{nombre}}, buenos días") == []
+
+
+async def missing(api: httpx.AsyncClient, content: bytes, script: str) -> list[tuple[Any, ...]]:
+    data = {"account_id": "acc-chile-001", "script_content": script}
+    answer = await api.post("batches/excel/preview", files={"file": ("lista.xlsx", content)}, data=data)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()["missing_variables"]
+    assert all(variable["message"] for variable in found)
+    return [(v["name"], v["rows"], v["first_rows"], v["code"], v.get("suggestion")) for v in found]
+
+
+async def test_a_list_kept_before_variables_were_counted_is_counted_when_it_is_used(
+    api: httpx.AsyncClient, account: dict[str, Any], container: Container
+) -> None:
+    content = workbook(("Nombre", "Teléfono", "Monto"), ("Ana", "+56912345678", 5), ("Luis", "+56912345679", None))
+    upload_id = (await preview(api, content)).json()["upload_id"]
+    await container.database.collection("uploads").update_one({"_id": upload_id}, {"$unset": {"variables": ""}})
+    body = {"account_id": "acc-chile-001", "name": "A", "script_content": "{{monto}}", "upload_id": upload_id}
+    (error,) = problem(await api.post("batches", json=body), 422, "invalid_input")["errors"]
+    assert error["msg"].startswith("Fila 3")
 
 
 async def test_an_upload_is_its_accounts(api: httpx.AsyncClient, account: dict[str, Any], container: Container) -> None:

@@ -12,6 +12,7 @@ from app.api.schemas.uploads import PreviewReply, preview_reply
 from app.api.workbooks import RESPONSE, attachment, workbook
 from app.domain.column_choice import LONGEST_CHOICE, parse_choices
 from app.domain.contact_files import TEMPLATE_EXAMPLES, TEMPLATE_HEADER, TEMPLATE_SHEETS
+from app.domain.variables import LONGEST_SCRIPT
 from app.integrations.spreadsheets.xlsx_writer import XlsxWriter
 
 router = APIRouter(prefix="/batches/excel", tags=["batches"])
@@ -36,6 +37,10 @@ async def preview_contacts(
             ),
         ),
     ] = None,
+    script_content: Annotated[
+        str | None,
+        Form(max_length=LONGEST_SCRIPT, description="The names that it uses are looked for in the columns."),
+    ] = None,
 ) -> PreviewReply:
     """What was understood of an .xlsx, .xls, .ods or .csv, what is wrong with it by row, and an `upload_id`.
 
@@ -47,7 +52,7 @@ async def preview_contacts(
     filename = (file.filename or "")[:200]
     async with received(file, container.settings.max_upload_megabytes) as path:
         found = await container.uploads.preview(account_id, path, filename, choices)
-    return preview_reply(found, filename, language)
+    return preview_reply(found, filename, language, script_content)
 
 
 @router.get(

@@ -22,6 +22,7 @@ from app.api.schemas.common import (
 from app.domain.batches import Priority, ScheduleType, VoiceSettings
 from app.domain.errors import FieldError, InvalidInput
 from app.domain.recurrence import Frequency, RecurrenceRule
+from app.domain.variables import LONGEST_SCRIPT
 from app.services.batch_creation import NewBatch
 
 
@@ -59,7 +60,7 @@ Budget = Annotated[
         examples=[150.5],
     ),
 ]
-Script = Annotated[str, StringConstraints(max_length=50_000)]
+Script = Annotated[str, StringConstraints(max_length=LONGEST_SCRIPT)]
 
 
 class RecurringConfig(Request):

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from app.api.schemas.common import Reply, is_off
+from app.domain.available_variables import FIRST_ROWS, MissingVariable
 from app.domain.column_mapping import ColumnMapping
 from app.domain.contact_import import RowIssues
 from app.domain.contact_list import SHOWN_ROWS
@@ -57,6 +58,20 @@ class Column(Reply):
     meaning: str
 
 
+class VariableGap(Reply):
+    name: str
+    rows: int = Field(description="How many valid rows have no value.")
+    first_rows: list[int] = Field(description=f"The first {FIRST_ROWS} of them, as the spreadsheet numbers them.")
+
+
+class MissingVariableReply(VariableGap):
+    """A name of the script that not every contact has a value for."""
+
+    code: str
+    message: str
+    suggestion: str | None = Field(default=None, exclude_if=is_off, description="The name that was probably meant.")
+
+
 class ListPreview(Reply):
     total_rows: int
     sample_rows: list[ContactReply]
@@ -90,11 +105,20 @@ class PreviewReply(Reply):
     errors_url: str | None = Field(
         default=None, exclude_if=is_off, description="Where the rejected rows can be downloaded; absent if none."
     )
+    available_variables: list[str] = Field(
+        description="What a script may use, as it is written between `{{` and `}}`, whether or not every row has it."
+    )
+    variable_gaps: list[VariableGap] = Field(description="Those of them that some valid rows have no value for.")
+    missing_variables: list[MissingVariableReply] | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="With `script_content`: what `POST /batches` would refuse it for with these contacts.",
+    )
     preview: ListPreview
 
 
-def preview_reply(found: Preview, filename: str, language: Language) -> PreviewReply:
-    summary = found.summary
+def preview_reply(found: Preview, filename: str, language: Language, script: str | None = None) -> PreviewReply:
+    summary, variables = found.summary, found.summary.variables
     shown = [_contact(row.contact) for row in summary.contacts]
     return PreviewReply(
         success=summary.valid_rows > 0,
@@ -123,6 +147,9 @@ def preview_reply(found: Preview, filename: str, language: Language) -> PreviewR
         active_duplicate_rows=found.active_rows,
         active_checked_rows=found.active_checked,
         errors_url=f"/api/v1/batches/excel/{found.upload_id}/errors.xlsx" if summary.invalid_rows else None,
+        available_variables=variables.names(),
+        variable_gaps=[VariableGap(name=name, **gap.model_dump()) for name, gap in variables.gaps.items() if gap.rows],
+        missing_variables=None if script is None else missing_variables(variables.missing(script), language),
         preview=ListPreview(
             total_rows=summary.total_rows,
             sample_rows=shown,
@@ -130,6 +157,20 @@ def preview_reply(found: Preview, filename: str, language: Language) -> PreviewR
             country_format=summary.country,
         ),
     )
+
+
+def missing_variables(missing: list[MissingVariable], language: Language) -> list[MissingVariableReply]:
+    return [
+        MissingVariableReply(
+            name=variable.name,
+            rows=variable.rows,
+            first_rows=variable.first_rows,
+            code=variable.message.code,
+            message=variable.message.render(language),
+            suggestion=variable.suggestion,
+        )
+        for variable in missing
+    ]
 
 
 def row_issues(rows: list[RowIssues], language: Language) -> list[RowIssue]:
