@@ -57,6 +57,7 @@ from app.services.from_numbers import FromNumberService, FromNumberWatch
 from app.services.funding import Funding
 from app.services.hints import Hints
 from app.services.jobs import JobService
+from app.services.live_batches import LiveBatches
 from app.services.past_calls import PastCallService
 from app.services.provider_gate import GateSettings, ProviderGate
 from app.services.read_pace import ReadPace
@@ -65,6 +66,7 @@ from app.services.recurring import Recurring
 from app.services.rescuing import Rescuing
 from app.services.sessions import Lifetimes, SessionService
 from app.services.settling import Settling
+from app.services.stream_tickets import StreamTickets
 from app.services.uploads import UploadService
 from app.services.users import UserService
 from app.services.verifying import Verifying
@@ -79,6 +81,7 @@ class Access:
     sessions: SessionService
     api_keys: ApiKeyService
     audit_log: AuditLog
+    tickets: StreamTickets
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class Container:
     access: Access
     accounts: AccountService
     batches: BatchService
+    live_batches: LiveBatches
     batch_creation: BatchCreation
     uploads: UploadService
     do_not_call: DoNotCallService
@@ -138,6 +142,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         billing_increment_seconds=settings.billing_increment_seconds,
     )
     webhook_key = settings.retell_webhook_key.get_secret_value() or settings.retell_api_key.get_secret_value()
+    batch_service = BatchService(batches, jobs, transactions, explaining, clock)
     try:
         yield Container(
             settings=settings,
@@ -145,7 +150,8 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             database=database,
             access=_access(settings, clock, database),
             accounts=AccountService(accounts, batches, jobs, transactions, clock, pricing),
-            batches=BatchService(batches, jobs, transactions, explaining, clock),
+            batches=batch_service,
+            live_batches=LiveBatches(batch_service, batches, clock),
             batch_creation=BatchCreation(accounts, batches, jobs, MongoBatchContacts(database), uploads, clock),
             uploads=UploadService(accounts, uploads, jobs, reader, clock),
             do_not_call=DoNotCallService(accounts, batches, jobs, MongoDoNotCallList(database), reader, clock),
@@ -170,21 +176,24 @@ def _access(settings: Settings, clock: Clock, database: Database) -> Access:
     lifetimes = Lifetimes(
         access=timedelta(minutes=settings.access_token_minutes), refresh=timedelta(days=settings.refresh_token_days)
     )
+    sessions = SessionService(
+        users,
+        tokens,
+        MongoLoginFailures(database),
+        MongoSecrets(database),
+        passwords,
+        AccessTokens(),
+        clock,
+        lifetimes,
+        settings.auth_secret.get_secret_value(),
+    )
+    api_keys = ApiKeyService(MongoApiKeys(database), accounts, clock)
     return Access(
         users=UserService(users, tokens, accounts, passwords, clock),
-        sessions=SessionService(
-            users,
-            tokens,
-            MongoLoginFailures(database),
-            MongoSecrets(database),
-            passwords,
-            AccessTokens(),
-            clock,
-            lifetimes,
-            settings.auth_secret.get_secret_value(),
-        ),
-        api_keys=ApiKeyService(MongoApiKeys(database), accounts, clock),
+        sessions=sessions,
+        api_keys=api_keys,
         audit_log=MongoAuditLog(database),
+        tickets=StreamTickets(sessions, api_keys, AccessTokens(), clock),
     )
 
 

@@ -3,6 +3,7 @@
 Authorization: Bearer with an access token (users) or an API key (machines); a key may also come as X-API-Key.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -22,6 +23,8 @@ from app.services.api_keys import PREFIX
 PROTECTED = "/api/v1/"
 OPEN = frozenset({"/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/auth/logout", "/api/v1/webhooks/retell"})
 """The last carries a signature of its own."""
+STREAM = re.compile(r"/api/v1/batches/(?P<batch_id>[^/]+)/events")
+"""Where a ticket in the address does instead of a token: a browser's EventSource can send no headers."""
 ANONYMOUS_PER_MINUTE = 120
 """Requests without a valid token, from one address."""
 
@@ -71,6 +74,9 @@ async def _authenticate(request: Request, access: Access) -> Principal:
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     token = request.headers.get("x-api-key") or (bearer.strip() if scheme.lower() == "bearer" else "")
     if not token:
+        ticket, streamed = request.query_params.get("ticket"), STREAM.fullmatch(request.scope["path"])
+        if ticket and streamed and request.method == "GET":
+            return await access.tickets.authenticate(ticket, streamed["batch_id"])
         raise Unauthenticated("token_missing")
     authenticate: Callable[[str], Awaitable[Principal]]
     authenticate = access.api_keys.authenticate if token.startswith(PREFIX) else access.sessions.authenticate

@@ -13,6 +13,7 @@ import structlog
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.event_streams import told_to_stop
 from app.bootstrap import Container, open_container
 from app.config import Settings
 from app.domain.errors import DatabaseUnavailable
@@ -32,7 +33,8 @@ class Runtime:
     def __init__(self, container: Container) -> None:
         self.container = container
         self.is_ready = False
-        self._stopping = asyncio.Event()
+        self.stopping = asyncio.Event()
+        """The process was told to end; answers that would last end now."""
 
     async def prepare(self) -> None:
         """One try. Raises DatabaseUnsuitable."""
@@ -84,7 +86,7 @@ class Runtime:
 
     async def stop(self, keeper: asyncio.Task[None]) -> None:
         """End `keeper`. Cancelling is not enough: pymongo 4.20 swallows it when its answer comes at the same time."""
-        self._stopping.set()
+        self.stopping.set()
         keeper.cancel()
         with suppress(asyncio.CancelledError):
             await keeper
@@ -92,7 +94,7 @@ class Runtime:
     async def _stopped_within(self, seconds: float) -> bool:
         try:
             async with asyncio.timeout(seconds):
-                await self._stopping.wait()
+                await self.stopping.wait()
         except TimeoutError:
             return False
         return True
@@ -112,6 +114,7 @@ def lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMana
                 app.state.refused = True
                 raise
             app.state.runtime = runtime
+            stack.enter_context(told_to_stop(runtime.stopping))
             keeper = asyncio.create_task(runtime.keep())
             try:
                 yield

@@ -18,6 +18,11 @@ class AccessTokens(Protocol):
     def bearer_of(self, token: str, now: datetime, secret: str) -> str | None: ...
 
 
+class Tickets(Protocol):
+    def sign_ticket(self, holder: str, batch_id: str, now: datetime, lifetime: timedelta, secret: str) -> str: ...
+    def holder_of_ticket(self, text: str, batch_id: str, now: datetime, secret: str) -> str | None: ...
+
+
 class Users(Protocol):
     async def insert(self, user: User) -> bool:
         """False if the email is taken."""

@@ -244,3 +244,9 @@ class LogEntry(BaseModel):
     event: str
     message: Message
     user: str
+
+
+class LoggedEntry(LogEntry):
+    """A line as it stands in the log."""
+
+    entry_id: str

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from app.domain.accounts import Account
-from app.domain.batches import BATCH_ZONE, Batch, BatchStatus, Block, LogEntry, Pace, Shortage
+from app.domain.batches import BATCH_ZONE, Batch, BatchStatus, Block, LogEntry, LoggedEntry, Pace, Shortage
 from app.domain.call_events import CallEvent, Hint
 from app.domain.calls import CallOrder, CallReport
 from app.domain.contact_list import ListedContact, ListSummary, RejectedRow
@@ -206,6 +206,11 @@ class Batches(Protocol):
     async def forget_shortage(self, batch_id: str, shortage: Shortage) -> bool: ...
     async def log(self, batch_id: str, entry: LogEntry) -> None: ...
     async def logs(self, batch_id: str, *, limit: int, skip: int) -> tuple[list[LogEntry], int]: ...
+    async def newest_logged(self, batch_id: str, *, limit: int) -> list[LoggedEntry]:
+        """In the order in which they happened."""
+
+    async def logged_after(self, batch_id: str, entry_id: str, *, limit: int) -> list[LoggedEntry] | None:
+        """In the same order, what came after an entry of the batch; None if it is none of its entries."""
 
 
 class Jobs(Protocol):

@@ -4,10 +4,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from app.domain.batches import Batch, BatchStatus, Block, LogEntry, Pace, Shortage
+from app.domain.batches import Batch, BatchStatus, Block, LogEntry, LoggedEntry, Pace, Shortage
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import any_of, from_document, optional, plain, readable, set_or_unset, to_document
 from app.repositories.turns import advance_turns
@@ -217,12 +218,38 @@ class MongoBatches(Repository):
         found = [LogEntry.model_validate(document) async for document in cursor]
         return found, await self._logs.count_documents(match)
 
+    @guarded
+    async def newest_logged(self, batch_id: str, *, limit: int) -> list[LoggedEntry]:
+        cursor = self._logs.find({"batch_id": batch_id}, {"batch_id": False})
+        cursor = cursor.sort([("timestamp", DESCENDING), ("_id", DESCENDING)]).limit(limit)
+        return [_logged(document) async for document in cursor][::-1]
+
+    @guarded
+    async def logged_after(self, batch_id: str, entry_id: str, *, limit: int) -> list[LoggedEntry] | None:
+        if not ObjectId.is_valid(entry_id):
+            return None
+        last = await self._logs.find_one({"_id": ObjectId(entry_id), "batch_id": batch_id})
+        if last is None:
+            return None
+        # As two ranges of the index, so that what came before is not gone through.
+        later = [
+            {"timestamp": last["timestamp"], "_id": {"$gt": last["_id"]}},
+            {"timestamp": {"$gt": last["timestamp"]}},
+        ]
+        cursor = self._logs.find({"batch_id": batch_id, "$or": later}, {"batch_id": False})
+        cursor = cursor.sort([("timestamp", ASCENDING), ("_id", ASCENDING)]).limit(limit)
+        return [_logged(document) async for document in cursor]
+
     async def _changed(self, match: Document, changes: dict[str, Any]) -> Batch | None:
         update = set_or_unset(changes)
         update["$inc"] = {"revision": 1}
         return optional(
             Batch, await self._batches.find_one_and_update(match, update, return_document=ReturnDocument.AFTER)
         )
+
+
+def _logged(document: Document) -> LoggedEntry:
+    return LoggedEntry.model_validate({**document, "entry_id": str(document["_id"])})
 
 
 def _added(call: Pace | None) -> Document:

@@ -75,6 +75,13 @@ class ApiKeyService:
             self._known[key_id] = (self._time.monotonic(), key.model_copy(update={"last_used_at": now}))
         return key.principal
 
+    async def principal_of(self, key_id: str) -> Principal:
+        """The key as of now. Raises Unauthenticated if there is none, or none that is valid."""
+        key = await self._key(key_id)
+        if key is None or not key.is_valid(self._time.now()):
+            raise Unauthenticated("token_not_valid")
+        return key.principal
+
     async def _key(self, key_id: str) -> ApiKey | None:
         now = self._time.monotonic()
         known = self._known.get(key_id)

@@ -104,7 +104,11 @@ class SessionService:
 
     async def authenticate(self, access_token: str) -> Principal:
         """Whose token it is, as that user is now. Raises Unauthenticated."""
-        user_id = self._access_tokens.bearer_of(access_token, self._time.now(), await self._signing_secret())
+        user_id = self._access_tokens.bearer_of(access_token, self._time.now(), await self.signing_secret())
+        return await self.principal_of(user_id or "")
+
+    async def principal_of(self, user_id: str) -> Principal:
+        """The user as of now. Raises Unauthenticated if there is none, or none that is active."""
         user = await self._user(user_id) if user_id else None
         if user is None or not user.is_active:
             raise Unauthenticated("token_not_valid")
@@ -129,10 +133,11 @@ class SessionService:
                 expires_at=now + self._lifetimes.refresh,
             )
         )
-        access_token = self._access_tokens.sign(user.user_id, now, self._lifetimes.access, await self._signing_secret())
+        access_token = self._access_tokens.sign(user.user_id, now, self._lifetimes.access, await self.signing_secret())
         return Session(access_token, refresh_token, self._lifetimes.access, user)
 
-    async def _signing_secret(self) -> str:
+    async def signing_secret(self) -> str:
+        """What this application's tokens are signed with."""
         if not self._secret:
             self._secret = await self._secrets.shared("access_tokens", secrets.token_urlsafe(48))
         return self._secret

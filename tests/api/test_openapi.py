@@ -60,6 +60,8 @@ def test_every_route_of_this_version_is_there() -> None:
         "POST /batches/{batch_id}/cancel",
         "GET /batches/{batch_id}/status",
         "GET /batches/{batch_id}/logs",
+        "GET /batches/{batch_id}/events",
+        "POST /batches/{batch_id}/events/ticket",
         "GET /jobs",
         "GET /jobs/{job_id}",
         "GET /jobs/{job_id}/timeline",

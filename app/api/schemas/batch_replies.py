@@ -70,6 +70,10 @@ class BatchStatusReply(BatchState):
     estimate: EstimateReply | None = Field(description="Null for a batch that is over.")
 
 
+PASSING = frozenset({"estimated_end_at", "estimate"})
+"""Of a status, what changes with the time alone."""
+
+
 class RecurringConfigReply(Reply):
     frequency: Frequency
     interval: int

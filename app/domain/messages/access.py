@@ -23,6 +23,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "La credencial no es válida o ya venció. Renueve la sesión o revise la clave de API.",
         "en": "The credentials are not valid, or no longer. Refresh the session or check the API key.",
     },
+    "ticket_not_valid": {
+        "es": "El ticket no es de este batch o ya venció. Pida otro con POST …/events/ticket.",
+        "en": "The ticket is not for this batch, or has expired. Get another with POST …/events/ticket.",
+    },
     "session_over": {
         "es": "La sesión terminó. Inicie sesión de nuevo.",
         "en": "The session is over. Log in again.",
