@@ -9,11 +9,13 @@ from app.clock import Clock
 from app.config import Settings
 from app.domain.access_ports import AuditLog
 from app.domain.money import Pricing
+from app.domain.tables_written import TableFile
 from app.integrations.credentials.access_tokens import AccessTokens
 from app.integrations.credentials.passwords import Passwords
 from app.integrations.retell.client import RetellClient
 from app.integrations.retell.webhooks import RetellEvents
 from app.integrations.spreadsheets.files import SpreadsheetFiles
+from app.integrations.spreadsheets.workbook_files import Workbooks
 from app.repositories.access import (
     MongoApiKeys,
     MongoLoginFailures,
@@ -97,6 +99,8 @@ class Container:
     live_batches: LiveBatches
     batch_creation: BatchCreation
     uploads: UploadService
+    workbooks: TableFile
+    """Of files as small as a template or the rows of one upload that were rejected."""
     do_not_call: DoNotCallService
     jobs: JobService
     dashboard: DashboardService
@@ -154,6 +158,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             live_batches=LiveBatches(batch_service, batches, clock),
             batch_creation=BatchCreation(accounts, batches, jobs, MongoBatchContacts(database), uploads, clock),
             uploads=UploadService(accounts, uploads, jobs, reader, clock),
+            workbooks=Workbooks(at_once=2),
             do_not_call=DoNotCallService(accounts, batches, jobs, MongoDoNotCallList(database), reader, clock),
             jobs=JobService(batches, jobs, explaining, clock),
             dashboard=DashboardService(statistics, clock),

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from app.domain.national_ids import is_rut
-from app.integrations.spreadsheets.xlsx_writer import XlsxWriter
+from app.integrations.spreadsheets.workbook_writer import WorkbookWriter
 from benchmarks.backlog import customer
 from benchmarks.site import Site, alone, circumstances, say
 
@@ -66,9 +66,10 @@ async def _measure(site: Site, rows: int) -> str:
 
 
 def _write(path: Path, rows: int) -> None:
-    with path.open("wb") as file, XlsxWriter(file, ["Hoja1"]) as book:
-        book.begin_sheet(HEADER)
-        book.add_rows(_rows(rows))
+    with path.open("wb") as file, WorkbookWriter(file) as book:
+        book.begin_sheet("Hoja1", HEADER)
+        for row in _rows(rows):
+            book.add_rows([row])
 
 
 def _rows(count: int) -> Iterator[tuple[str, ...]]:

@@ -1,6 +1,6 @@
 """Previewing a spreadsheet: read it once, say what is in it, keep its contacts for `POST /batches`."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,7 +65,7 @@ class UploadService:
             raise NotFound("upload_not_found", upload_id=upload_id)
         return upload
 
-    async def rejected_rows(self, upload: Upload, language: Language) -> AsyncIterator[list[list[str]]]:
+    async def rejected_rows(self, upload: Upload, language: Language) -> AsyncGenerator[list[list[str]], None]:
         """The file of errors, in chunks of rows; the first is the header alone."""
         width = len(upload.headers)
         yield [errors_header(upload.headers, language)]

@@ -1,19 +1,19 @@
 """/batches/excel: contact lists as files."""
 
-import io
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Response, UploadFile
 
 from app.api.deps import ContainerDep, LanguageDep, PrincipalDep
+from app.api.downloads import WORKBOOK, Download, workbook_reply
 from app.api.openapi import problems
 from app.api.received_files import received
 from app.api.schemas.uploads import PreviewReply, preview_reply
-from app.api.workbooks import RESPONSE, attachment, workbook
 from app.domain.column_choice import LONGEST_CHOICE, parse_choices
 from app.domain.contact_files import TEMPLATE_EXAMPLES, TEMPLATE_HEADER, TEMPLATE_SHEETS
+from app.domain.tables_written import WrittenSheet, in_one_chunk
 from app.domain.variables import LONGEST_SCRIPT
-from app.integrations.spreadsheets.xlsx_writer import XlsxWriter
 
 router = APIRouter(prefix="/batches/excel", tags=["batches"])
 
@@ -59,26 +59,24 @@ async def preview_contacts(
     "/template.xlsx",
     summary="A workbook to fill in",
     response_class=Response,
-    responses={**RESPONSE, **problems()},
+    responses={**workbook_reply(), **problems(429)},
 )
-def download_template() -> Response:
+async def download_template(container: ContainerDep) -> Response:
     """An empty sheet under the usual headers, its columns formatted as text, and examples on a second sheet."""
-    file = io.BytesIO()
-    with XlsxWriter(file, TEMPLATE_SHEETS) as book:
-        for rows in ((), TEMPLATE_EXAMPLES):
-            book.begin_sheet(TEMPLATE_HEADER)
-            book.add_rows(rows)
-    return attachment("plantilla-contactos.xlsx", file)
+    tables: list[list[Sequence[str]]] = [[TEMPLATE_HEADER], [TEMPLATE_HEADER, *TEMPLATE_EXAMPLES]]
+    sheets = [WrittenSheet(name, in_one_chunk(rows)) for name, rows in zip(TEMPLATE_SHEETS, tables, strict=True)]
+    return Download("plantilla-contactos.xlsx", WORKBOOK, container.workbooks.blocks(sheets))
 
 
 @router.get(
     "/{upload_id}/errors.xlsx",
     summary="The rows of a previewed list that are not called, and why",
     response_class=Response,
-    responses={**RESPONSE, **problems(404)},
+    responses={**workbook_reply(), **problems(404, 429)},
 )
 async def download_errors(upload_id: str, container: ContainerDep, language: LanguageDep) -> Response:
     """The rejected rows as they were, every cell a text, with the number and the reasons of each: to be mended and
     uploaded again. Kept as long as the upload."""
     upload = await container.uploads.get(upload_id)
-    return await workbook("errores.xlsx", "Errores", container.uploads.rejected_rows(upload, language))
+    errors = WrittenSheet("Errores", container.uploads.rejected_rows(upload, language))
+    return Download("errores.xlsx", WORKBOOK, container.workbooks.blocks([errors]))
