@@ -45,6 +45,7 @@ from app.services.admission import Admission
 from app.services.api_keys import ApiKeyService
 from app.services.attempt_calls import AttemptCalls
 from app.services.batch_creation import BatchCreation
+from app.services.batch_deletion import BatchDeletion
 from app.services.batches import BatchService
 from app.services.call_events import CallEvents
 from app.services.call_following import CallFollowing
@@ -98,6 +99,7 @@ class Container:
     batches: BatchService
     live_batches: LiveBatches
     batch_creation: BatchCreation
+    batch_deletion: BatchDeletion
     uploads: UploadService
     workbooks: TableFile
     """Of files as small as a template or the rows of one upload that were rejected."""
@@ -157,6 +159,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             batches=batch_service,
             live_batches=LiveBatches(batch_service, batches, clock),
             batch_creation=BatchCreation(accounts, batches, jobs, MongoBatchContacts(database), uploads, clock),
+            batch_deletion=BatchDeletion(batches, jobs, clock),
             uploads=UploadService(accounts, uploads, jobs, reader, clock),
             workbooks=Workbooks(at_once=2),
             do_not_call=DoNotCallService(accounts, batches, jobs, MongoDoNotCallList(database), reader, clock),

@@ -61,7 +61,7 @@ async def _record(request: Request, principal: Principal, status: int, body: byt
         user=principal.name,
         kind=principal.kind,
         operation=getattr(route, "name", None) or "unknown",
-        path=request.url.path[:500],
+        path=f"{request.url.path}?{request.url.query}".rstrip("?")[:500],
         status=status,
         account_id=_account_id(request, document),
         fields=sorted(str(name)[:100] for name in list(document)[:100]),

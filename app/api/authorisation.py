@@ -47,7 +47,7 @@ async def _itself(_: Container, account_id: str) -> str:
 
 
 async def _batch(container: Container, batch_id: str) -> str:
-    return (await container.batches.get(batch_id)).account_id
+    return await container.batches.account_of(batch_id)
 
 
 async def _job(container: Container, job_id: str) -> str:

@@ -193,6 +193,10 @@ class Batch(BaseModel):
     request_digest: str | None = None
     """SHA-256 of the create request, so that the same key with another body is told apart."""
     import_expires_at: datetime | None = None
+    deleted_at: datetime | None = None
+    """It is cancelled, and nobody is shown it any more; for caps, ledger and figures it stays."""
+    clear_jobs_after: str | None = None
+    """Of a deleted batch whose uncalled jobs go too: behind which job that goes on ("": from the first on)."""
     wake_at: datetime | None = None
     """No worker need look at the batch before this instant; None: never by itself."""
     turn: Turn = Turn()

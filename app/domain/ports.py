@@ -144,7 +144,11 @@ class Batches(Protocol):
     async def get(self, batch_id: str) -> Batch | None: ...
     async def by_idempotency_key(self, account_id: str, key: str) -> Batch | None: ...
     async def delete(self, batch_id: str) -> None: ...
-    async def ids_of_account(self, account_id: str) -> dict[str, BatchStatus]: ...
+    async def ids_of_account(self, account_id: str) -> dict[str, BatchStatus | None]:
+        """The status of each batch; None of one that was deleted, whose jobs may remain."""
+
+    async def delete_contacts(self, batch_id: str) -> None:
+        """The contacts that a recurring batch keeps."""
 
     async def page(
         self,
@@ -220,6 +224,12 @@ class Jobs(Protocol):
         """Add what is not there yet; a job that exists stays as it is."""
 
     async def delete_of_batch(self, batch_id: str) -> None: ...
+    async def delete_uncalled(self, batch_id: str, after: str, limit: int) -> str | None:
+        """Remove those of the next `limit` jobs behind the id `after` that are final and never called anybody.
+
+        Answers behind which id to go on; None: those were all.
+        """
+
     async def get(self, job_id: str) -> Job | None: ...
 
     async def timeline(self, job_id: str) -> tuple[Job, list[TimelineEvent]] | None:

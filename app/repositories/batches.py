@@ -15,6 +15,8 @@ from app.repositories.turns import advance_turns
 
 PUT_ASIDE = timedelta(minutes=10)
 
+DELETED: Document = {"deleted_at": {"$exists": True}}
+_NOT_DELETED: Document = {"deleted_at": {"$exists": False}}
 _WITH_WORK = [BatchStatus.RUNNING.value, BatchStatus.CANCELLED.value]
 """A cancelled one is woken for what comes back from calls that were in progress."""
 
@@ -65,16 +67,27 @@ class MongoBatches(Repository):
             match["account_id"] = any_of(account_ids)
         if statuses is not None:
             match["status"] = {"$in": [status.value for status in statuses]}
-        cursor = self._batches.find(match).sort([("created_at", DESCENDING), ("_id", DESCENDING)])
+        # Deleted ones are few, and looked through; counted by themselves the rest is counted from an index.
+        cursor = self._batches.find(match | _NOT_DELETED).sort([("created_at", DESCENDING), ("_id", DESCENDING)])
         found = [from_document(Batch, document) async for document in cursor.skip(skip).limit(limit)]
+        return found, await self._count(match) - await self._batches.count_documents(match | DELETED, hint="deleted")
+
+    async def _count(self, match: Document) -> int:
         if match:
-            return found, await self._batches.count_documents(match)
-        return found, await self._batches.estimated_document_count()
+            return await self._batches.count_documents(match)
+        return await self._batches.estimated_document_count()
 
     @guarded
-    async def ids_of_account(self, account_id: str) -> dict[str, BatchStatus]:
-        cursor = self._batches.find({"account_id": account_id}, {"status": True})
-        return {document["_id"]: BatchStatus(document["status"]) async for document in cursor}
+    async def ids_of_account(self, account_id: str) -> dict[str, BatchStatus | None]:
+        cursor = self._batches.find({"account_id": account_id}, {"status": True, "deleted_at": True})
+        return {
+            document["_id"]: None if "deleted_at" in document else BatchStatus(document["status"])
+            async for document in cursor
+        }
+
+    @guarded
+    async def delete_contacts(self, batch_id: str) -> None:
+        await self._contacts.delete_many({"batch_id": batch_id})
 
     @guarded
     async def move(

@@ -53,6 +53,12 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)], name="newest"),
         # GET /dashboard/stats: how many are in each status.
         IndexModel([("account_id", ASCENDING), ("status", ASCENDING)], name="statuses_of_account"),
+        # Every list and figure of batches: how many of those counted were deleted.
+        IndexModel(
+            [("account_id", ASCENDING), ("deleted_at", ASCENDING)],
+            name="deleted",
+            partialFilterExpression={"deleted_at": {"$exists": True}},
+        ),
         # POST /batches with Idempotency-Key: one batch a key.
         IndexModel(
             [("account_id", ASCENDING), ("idempotency_key", ASCENDING)],

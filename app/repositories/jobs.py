@@ -6,10 +6,10 @@ What the workers do with them is in job_queue.py.
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from pymongo import DESCENDING, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import BulkWriteError
 
-from app.domain.jobs import IN_FLIGHT, OPERATOR_PRIORITY, Job, JobState, WaitingFor
+from app.domain.jobs import FINAL, IN_FLIGHT, OPERATOR_PRIORITY, Job, JobState, WaitingFor
 from app.domain.messages import Message
 from app.domain.reading import Place
 from app.domain.timeline import JobEvent, TimelineEvent
@@ -36,6 +36,17 @@ class MongoJobs(Repository):
     @guarded
     async def delete_of_batch(self, batch_id: str) -> None:
         await self._jobs.delete_many({"batch_id": batch_id})
+
+    @guarded
+    async def delete_uncalled(self, batch_id: str, after: str, limit: int) -> str | None:
+        # Walked by an index, so that the jobs that stay are looked at once.
+        match = _ANY_STATUS | {"batch_id": batch_id, "_id": {"$gt": after}}
+        cursor = self._jobs.find(match, {"_id": True}, hint="list_of_batch").sort("_id", ASCENDING).limit(limit)
+        ids = [document["_id"] async for document in cursor]
+        if ids:
+            uncalled = {"state": {"$in": sorted(FINAL)}, "history.0": {"$exists": False}}
+            await self._jobs.delete_many({"_id": {"$in": ids}, **uncalled}, hint="_id_")
+        return ids[-1] if len(ids) == limit else None
 
     @guarded
     async def get(self, job_id: str) -> Job | None:

@@ -47,7 +47,13 @@ class MongoStatistics(Repository):
     async def batches(self, account_ids: Collection[str]) -> dict[BatchStatus, int]:
         pipeline = [{"$match": {"account_id": any_of(account_ids)}}, _counted_by("$status")]
         found = await self._batches.aggregate(pipeline, hint="statuses_of_account")
-        return {BatchStatus(row["_id"]): row["count"] async for row in found}
+        counts = {BatchStatus(row["_id"]): row["count"] async for row in found}
+        # Deleted ones stand as cancelled, and nobody is shown them.
+        deleted = {"account_id": any_of(account_ids), "deleted_at": {"$exists": True}}
+        counts[BatchStatus.CANCELLED] = counts.get(BatchStatus.CANCELLED, 0) - await self._batches.count_documents(
+            deleted, hint="deleted"
+        )
+        return counts
 
     @guarded
     async def jobs(self, account_ids: Collection[str]) -> dict[JobState, int]:

@@ -195,7 +195,7 @@ class AccountService:
         total = {state: sum(batch.get(state, 0) for batch in counts.values()) for state in JobState}
         completed, failed = total[JobState.COMPLETED], total[JobState.FAILED]
         return AccountStats(
-            total_batches=len(statuses),
+            total_batches=sum(status is not None for status in statuses.values()),
             active_batches=sum(status in {BatchStatus.RUNNING, BatchStatus.SCHEDULED} for status in statuses.values()),
             total_jobs=sum(total.values()),
             completed_jobs=completed,

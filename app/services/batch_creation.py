@@ -107,6 +107,8 @@ class BatchCreation:
             return None
         if before.request_digest != new.request_digest:
             raise Conflict("idempotency_key_reused", key=new.idempotency_key)
+        if before.deleted_at is not None:
+            raise Conflict("batch_was_deleted", batch_id=before.batch_id)
         if before.status is BatchStatus.IMPORTING or is_being_undone(before):
             raise Conflict("still_importing", batch_id=before.batch_id)
         return before

@@ -127,11 +127,18 @@ class BatchService:
         self._time = time
 
     async def get(self, batch_id: str) -> Batch:
-        """Raises NotFound."""
+        """Raises NotFound, also when it was deleted."""
+        batch = await self._batches.get(batch_id)
+        if batch is None or batch.deleted_at is not None:
+            raise NotFound("batch_not_found", batch_id=batch_id)
+        return batch
+
+    async def account_of(self, batch_id: str) -> str:
+        """Whose it is, or was before it was deleted. Raises NotFound."""
         batch = await self._batches.get(batch_id)
         if batch is None:
             raise NotFound("batch_not_found", batch_id=batch_id)
-        return batch
+        return batch.account_id
 
     async def view(self, batch_id: str) -> BatchView:
         return (await self.views([await self.get(batch_id)]))[0]

@@ -22,6 +22,7 @@ from app.domain.jobs import FINAL, Job
 from app.domain.messages import Message
 from app.domain.ports import Accounts, Batches, JobQueue, Jobs, Time
 from app.domain.timeline import SYSTEM
+from app.services.batch_deletion import clear_deleted
 from app.services.batch_events import blocked, calls_again, log_event, rest
 from app.services.batch_import import is_being_undone, undo_import
 from app.services.from_numbers import FromNumberWatch
@@ -96,6 +97,9 @@ class Claiming:
         accounts = await self._accounts.get_many({batch.account_id for batch in due})
         open_batches: dict[str, list[Batch]] = defaultdict(list)
         for found in due:
+            if found.deleted_at is not None:
+                await clear_deleted(self._batches, self._jobs, self._time, found)
+                continue
             batch = await self._recurring.attend(found, now)
             if batch is None:
                 continue

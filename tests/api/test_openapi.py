@@ -57,6 +57,7 @@ def test_every_route_of_this_version_is_there() -> None:
         "GET /batches",
         "GET /batches/{batch_id}",
         "PATCH /batches/{batch_id}",
+        "DELETE /batches/{batch_id}",
         "POST /batches/{batch_id}/cancel",
         "GET /batches/{batch_id}/status",
         "GET /batches/{batch_id}/logs",

@@ -208,6 +208,37 @@ async def test_the_dashboard_is_what_one_counts(api: httpx.AsyncClient, world: W
         assert found == dashboard_by_hand(world, {account_id})
 
 
+async def test_the_figures_after_batches_were_deleted(
+    api: httpx.AsyncClient, container: Container, world: World
+) -> None:
+    over = [b for b in world.batches if b.status in {BatchStatus.DRAFT, BatchStatus.COMPLETED, BatchStatus.CANCELLED}]
+    gone = {batch.batch_id for batch in over}
+    cleared = {batch.batch_id for batch in over[::2]}
+    await container.database.collection("jobs").update_many(
+        {"batch_id": {"$in": sorted(gone)}, "state": {"$nin": sorted(FINAL)}},
+        {"$set": {"state": "cancelled"}, "$unset": {"waiting_for": ""}},
+    )
+    for batch in over:
+        answer = await api.delete(f"batches/{batch.batch_id}", params={"delete_jobs": batch.batch_id in cleared})
+        assert answer.status_code == 204, answer.text
+    jobs = [
+        job if job.batch_id not in gone or job.state in FINAL else job.model_copy(update={"state": JobState.CANCELLED})
+        for job in world.jobs
+        if job.batch_id not in cleared or job.history
+    ]
+    assert len(jobs) < len(world.jobs)
+    after = world._replace(jobs=jobs, batches=[batch for batch in world.batches if batch.batch_id not in gone])
+
+    for account in world.accounts:
+        found = (await api.get("dashboard/stats", params={"account_id": account.account_id})).json()
+        assert found == dashboard_by_hand(after, {account.account_id})
+        stats = (await api.get(f"accounts/{account.account_id}/stats")).json()
+        assert stats["total_jobs"] == found["total_jobs"]
+        assert (stats["total_batches"], stats["active_batches"]) == (found["total_batches"], found["active_batches"])
+    rows = await walk(api, "calls/history", limit=100)
+    assert [row["attempt_id"] for row in rows] == [record.attempt_id for _, record in attempts_by_hand(world)]
+
+
 async def test_the_figures_of_accounts_and_batches_are_what_one_counts(api: httpx.AsyncClient, world: World) -> None:
     for account in world.accounts:
         mine = [job for job in world.jobs if job.account_id == account.account_id]
@@ -471,7 +502,7 @@ async def test_figures_come_from_indexes_and_a_page_costs_what_it_shows(
     async with profiled(container.database) as operations:
         assert (await api.get("dashboard/stats?account_id=acc-0")).json()["total_jobs"] == kept / 2
     counted = [operation for operation in operations if operation.kind == "aggregate"]
-    assert len(counted) == 6
+    assert len(counted) == 7
     assert all(operation.docs == 0 and "IXSCAN" in operation.plan for operation in counted), counted
     # All jobs and all calls of the account once; of today only today's, and a seek for each status.
     keys = {operation.plan: operation.keys for operation in counted if operation.collection == "jobs"}

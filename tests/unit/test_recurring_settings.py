@@ -26,6 +26,8 @@ OF_ITS_OWN = {
     "idempotency_key",
     "request_digest",
     "import_expires_at",
+    "deleted_at",
+    "clear_jobs_after",
     "wake_at",
     "revision",
     "created_at",

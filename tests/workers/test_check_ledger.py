@@ -57,6 +57,13 @@ async def test_books_that_agree(books: Books) -> None:
     assert (report.accounts, report.entries, report.attempts, report.in_progress) == (1, 2, 2, 0)
 
 
+async def test_books_agree_when_the_batch_was_deleted(books: Books) -> None:
+    await books.container.batch_deletion.delete(books.batch.batch_id, delete_jobs=True, user="ana")
+    report = await books.check()
+    assert report.differences == []
+    assert (report.entries, report.attempts) == (2, 2)
+
+
 Change = Callable[[Books], Awaitable[None]]
 
 

@@ -95,6 +95,31 @@ async def cancel_batch(
     return batch_reply(await container.batches.cancel(batch_id, user=principal.name), language)
 
 
+@router.delete(
+    "/{batch_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    summary="Delete a batch",
+    responses=problems(404, 409),
+)
+async def delete_batch(
+    batch_id: str,
+    container: ContainerDep,
+    principal: PrincipalDep,
+    delete_jobs: Annotated[
+        bool, Query(description="Remove the contacts that were never called, with all that was imported of them.")
+    ] = False,
+) -> None:
+    """A draft, or a batch that is completed or cancelled: cancel any other first (409), and wait for its calls to end.
+
+    It disappears from every list and cannot be read any more. Its jobs stay in `GET /jobs`, unless `delete_jobs` says
+    otherwise. Contacts that were called stay in either case, whole: the caps of calls to one person, the ledger,
+    the figures and `GET /calls/history` are made of them. A large batch's jobs are removed within minutes, by
+    the workers. Do-not-call lists stay as they are, and an `Idempotency-Key` that made the batch makes no other.
+    Repeating it is harmless.
+    """
+    await container.batch_deletion.delete(batch_id, delete_jobs=delete_jobs, user=principal.name)
+
+
 @router.get(
     "/{batch_id}/status",
     summary="How far a batch is",

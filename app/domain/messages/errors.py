@@ -170,6 +170,22 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "El batch está en estado «{status}» y ya no admite este cambio.",
         "en": "The batch is «{status}» and no longer takes this change.",
     },
+    "batch_not_deletable": {
+        "es": "El batch está en estado «{status}». Cancélelo primero y elimínelo después.",
+        "en": "The batch is «{status}». Cancel it first, then delete it.",
+    },
+    "batch_has_calls": {
+        "es": "El batch tiene llamadas en curso ({count}). Elimínelo cuando terminen.",
+        "en": "The batch has calls in progress ({count}). Delete it when they have ended.",
+    },
+    "batch_has_runs": {
+        "es": "La ejecución «{run}» de este batch no ha terminado. Cancélela, o espere a que termine.",
+        "en": "The run «{run}» of this batch has not ended. Cancel it, or wait for its end.",
+    },
+    "batch_was_deleted": {
+        "es": "El batch «{batch_id}», creado con esta Idempotency-Key, fue eliminado. Para crear otro use otra clave.",
+        "en": "The batch «{batch_id}» that this Idempotency-Key made was deleted. To create another, use another key.",
+    },
     "batch_changed_meanwhile": {
         "es": "El batch cambió de estado en este momento. Vuelva a leerlo e inténtelo de nuevo.",
         "en": "The batch changed its state just now. Read it again and retry.",
