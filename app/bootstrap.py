@@ -67,6 +67,7 @@ from app.services.read_pace import ReadPace
 from app.services.reconciling import Reconciling
 from app.services.recurring import Recurring
 from app.services.rescuing import Rescuing
+from app.services.script_preview import ScriptPreviewing
 from app.services.sessions import Lifetimes, SessionService
 from app.services.settling import Settling
 from app.services.stream_tickets import StreamTickets
@@ -103,6 +104,7 @@ class Container:
     uploads: UploadService
     workbooks: TableFile
     """Of files as small as a template or the rows of one upload that were rejected."""
+    script_preview: ScriptPreviewing
     do_not_call: DoNotCallService
     jobs: JobService
     dashboard: DashboardService
@@ -162,6 +164,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             batch_deletion=BatchDeletion(batches, jobs, clock),
             uploads=UploadService(accounts, uploads, jobs, reader, clock),
             workbooks=Workbooks(at_once=2),
+            script_preview=ScriptPreviewing(accounts, uploads, clock),
             do_not_call=DoNotCallService(accounts, batches, jobs, MongoDoNotCallList(database), reader, clock),
             jobs=JobService(batches, jobs, explaining, clock),
             dashboard=DashboardService(statistics, clock),

@@ -14,7 +14,7 @@ from app.domain.access import Permission, Principal
 from app.domain.errors import NotFound
 
 SAFE = frozenset({HTTPMethod.GET, HTTPMethod.HEAD})
-ONLY_COMPUTING = frozenset({"preview_call_settings", "create_events_ticket"})
+ONLY_COMPUTING = frozenset({"preview_call_settings", "preview_script", "create_events_ticket"})
 """Operations with a body that change nothing all the same."""
 
 

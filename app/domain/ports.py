@@ -437,6 +437,9 @@ class Uploads(Protocol):
     def contacts(self, upload_id: str) -> AsyncIterator[list[ContactRow]]:
         """The callable contacts with their row numbers, in chunks. Raises NotFound, also if it expires meanwhile."""
 
+    async def some_contacts(self, upload_id: str, rows: Sequence[int], *, first: int) -> list[ContactRow]:
+        """The callable ones of these rows; without any, at most `first` from the beginning."""
+
 
 class CallProvider(Protocol):
     """Retell. Every method raises a ProviderError."""

@@ -27,19 +27,24 @@ _RESERVED = frozenset(
         "first_name",
         "last_name",
         "do_not_call",
+        "current_agent_state",
+        "previous_agent_state",
     }
 )
 _RESERVED_FAMILIES = ("current_time", "session_")
-"""Retell's own variables (retell.md §2.1): a contact's field of that name would overwrite them, or be overwritten."""
+"""Retell's own variables (retell.md §2.1, docs.retellai.com/build/dynamic-variables): a contact's field of that name
+would overwrite them, or be overwritten."""
 GIVEN_BY_EVERY_CALL = ("empresa", "telefono", "fecha_hoy")
 """Names that have a value whatever the contact is."""
 _DOUBLE_BRACES = re.compile(r"([{}])\1+")
-_PLACEHOLDER = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
+PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
+"""Blanks around the name are its reader's to strip: a pattern that did would take cubic time for `{{` and blanks."""
 
 
 def placeholders(script: str) -> list[str]:
     """The names that `script` uses, each once, in order."""
-    return list(dict.fromkeys(_PLACEHOLDER.findall(script)))
+    names = dict.fromkeys(name.strip() for name in PLACEHOLDER.findall(script))
+    return [name for name in names if name]
 
 
 def own_variables(contact: Contact) -> dict[str, str]:
@@ -68,7 +73,7 @@ def missing_variables(script: str, variables: dict[str, str]) -> list[str]:
 
 def render_script(script: str, variables: dict[str, str]) -> str:
     """`script` with its placeholders filled in; a missing one becomes nothing, so that no brace is ever spoken."""
-    return _PLACEHOLDER.sub(lambda match: variables.get(match.group(1), ""), script)
+    return PLACEHOLDER.sub(lambda match: variables.get(match.group(1).strip(), ""), script)
 
 
 def call_variables(script: str, variables: dict[str, str]) -> dict[str, str]:

@@ -69,6 +69,22 @@ class MongoUploads(Repository):
             yield chunk
             number, given = number + 1, given + len(chunk)
 
+    @guarded
+    async def some_contacts(self, upload_id: str, rows: Sequence[int], *, first: int) -> list[ContactRow]:
+        if not rows:
+            start = {"upload_id": upload_id, "number": 0}
+            document = await self._chunks.find_one(start, {"contacts": {"$slice": first}})
+            return [] if document is None else _rows(document)
+        # The server goes through the pieces, which are as long as the list; only the rows asked for are sent.
+        wanted = {"$filter": {"input": "$contacts", "cond": {"$in": ["$$this.row", list(rows)]}}}
+        pipeline: list[Document] = [
+            {"$match": {"upload_id": upload_id}},
+            {"$project": {"number": True, "contacts": wanted}},
+            {"$match": {"contacts": {"$ne": []}}},
+            {"$sort": {"number": 1}},
+        ]
+        return [row async for document in await self._chunks.aggregate(pipeline) for row in _rows(document)]
+
     async def rejected(self, upload_id: str) -> AsyncIterator[list[RejectedRow]]:
         """The rejected rows that were kept."""
         number = 0
@@ -82,11 +98,13 @@ class MongoUploads(Repository):
     @guarded
     async def _chunk(self, upload_id: str, number: int) -> list[ContactRow] | None:
         document = await self._chunks.find_one({"upload_id": upload_id, "number": number})
-        if document is None:
-            return None
-        return [ContactRow(row["row"], Contact.model_validate(row["contact"])) for row in document["contacts"]]
+        return None if document is None else _rows(document)
 
     @guarded
     async def _rejected_chunk(self, upload_id: str, number: int) -> list[RejectedRow]:
         document = await self._rejected.find_one({"upload_id": upload_id, "number": number})
         return [] if document is None else [RejectedRow.model_validate(row) for row in document["rows"]]
+
+
+def _rows(document: Document) -> list[ContactRow]:
+    return [ContactRow(row["row"], Contact.model_validate(row["contact"])) for row in document["contacts"]]

@@ -16,10 +16,12 @@ from app.domain.phone_numbers import region_of_timezone
 from app.domain.ports import Accounts, BatchContacts, Batches, Jobs, Time, Uploads
 from app.domain.recurrence import Recurrence, RecurrenceRule
 from app.domain.variables import RESERVED_PREFIX, placeholders, reserved_names
+from app.domain.voice import ignored, voice_errors
 from app.services.batch_events import log_event
 from app.services.batch_import import IMPORT_LEASE, import_jobs, in_chunks, is_being_undone
 from app.services.contact_requests import MAX_ERRORS, contacts_from_json
 from app.services.ids import new_id
+from app.services.upload_variables import variables_of
 
 START_TOLERANCE = timedelta(minutes=5)
 """How far in the past a start may lie: clocks differ, and requests take time."""
@@ -78,6 +80,8 @@ class BatchCreation:
         if before is not None:
             return before
         self._refuse_unlikely_start(new)
+        if wrong := voice_errors(new.voice_settings):
+            raise InvalidInput(wrong)
         rows = await self._rows_in_request(new, account)
         if rows is None and new.upload_id is None:
             if new.recurring is not None:
@@ -148,13 +152,9 @@ class BatchCreation:
         if rows is not None:
             return AvailableVariables.of(rows)
         upload = await self._uploads.get(new.upload_id or "")
-        if upload is not None and upload.variables is not None:
-            return upload.variables
-        counted = AvailableVariables()
-        async for chunk in self._chunks(new, rows):
-            for row in chunk:
-                counted.count(row.row_number, row.contact)
-        return counted
+        if upload is None:
+            raise NotFound("upload_not_found", upload_id=new.upload_id)
+        return await variables_of(self._uploads, upload)
 
     async def _create_draft(self, new: NewBatch, user: str) -> Batch:
         batch = self._batch(new, BatchStatus.DRAFT, None)
@@ -195,8 +195,8 @@ class BatchCreation:
 
     async def _log_ignored(self, batch: Batch) -> None:
         """Say what was accepted without effect: Retell has no pitch."""
-        if batch.voice_settings.pitch:
-            await log_event(self._batches, self._time, batch.batch_id, "voice_pitch_ignored")
+        for note in ignored(batch.voice_settings):
+            await log_event(self._batches, self._time, batch.batch_id, note.message.code)
 
     async def _insert(self, batch: Batch) -> None:
         if not await self._batches.insert(batch):

@@ -35,6 +35,7 @@ from app.domain.provider_errors import (
     Throttled,
 )
 from app.domain.variables import call_variables, contact_variables
+from app.domain.voice import provider_voice_id
 from app.services.admission import Admission
 from app.services.call_tuning import CallTuning
 from app.services.from_numbers import FromNumberWatch
@@ -246,7 +247,7 @@ class Dialing:
             agent_id=batch.retell_agent_id or account.retell_agent_id or self._defaults.agent_id or None,
             ring_seconds=settings.ring_timeout,
             max_duration_seconds=seconds,
-            voice_id=None if voice.voice_id == "default" else voice.voice_id,
+            voice_id=provider_voice_id(voice),
             voice_speed=voice.speed,
             volume=voice.volume,
             language=voice.language,

@@ -147,7 +147,9 @@ async def test_roles(api: httpx.AsyncClient, batch: dict[str, Any]) -> None:
             topup = await machine.post("accounts/acc-chile-001/topup", json={"credits": 1})
             assert topup.status_code == tops_up
             assert (await machine.get("users")).status_code == tops_up
-            # It has a body and changes nothing.
+            # These have a body and change nothing.
+            script = {"account_id": "acc-chile-001", "script_content": "Hola"}
+            assert (await machine.post("batches/script/preview", json=script)).status_code == 200
             assert (await machine.post("call-settings/preview", json={"call_settings": {}})).status_code == 200
             assert (await machine.get("audit-log")).status_code == tops_up
 

@@ -66,6 +66,13 @@ def test_placeholders_are_named_once_in_their_order(script: str, names: list[str
     assert placeholders(script) == names
 
 
+def test_braces_that_never_close_take_no_time() -> None:
+    """With a pattern that strips blanks itself, this would not end today."""
+    script = "{{" + " " * 49_000 + "{{ }}"
+    assert placeholders(script) == []
+    assert render_script(script, {}) == script[:-5]
+
+
 def test_missing_are_the_names_without_a_value() -> None:
     assert missing_variables("{{nombre}} {{monto}} {{fecha}}", {"nombre": "Ana"}) == ["monto", "fecha"]
     assert missing_variables("{{nombre}}", {"nombre": "Ana"}) == []
@@ -149,7 +156,7 @@ def test_no_double_brace_is_ever_sent_whatever_script_and_values_hold(script: st
     [
         ("Debe {{monto}}.", "Debe ."),
         ("Hola {{nombre}}.", "Hola {cuota}."),
-        ("{{}}|{{ }}|{{a{b}}", "{}||{a{b}"),
+        ("{{}}|{{ }}|{{a{b}}", "||{a{b}"),
         ("{{{nombre}}}", "{cuota}"),
     ],
 )

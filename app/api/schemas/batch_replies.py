@@ -9,8 +9,10 @@ from app.api.schemas.common import Instant, Number, Reason, Reply, reason_of
 from app.domain.batches import Batch, BatchStatus, LogEntry, Progress, ScheduleType, VoiceSettings
 from app.domain.estimate import Estimate
 from app.domain.explanation import Obstacle
-from app.domain.messages import Language, Message
+from app.domain.messages import Language
 from app.domain.recurrence import Frequency, Recurrence
+from app.domain.script_check import Warned, warnings_of
+from app.domain.voice import Effect, voice_notes
 from app.services.batches import BatchView
 
 
@@ -108,8 +110,19 @@ class AcceptedWarning(Reply):
     message: str
 
 
+class VoiceNoteReply(Reply):
+    """What becomes of one of the `voice_settings`."""
+
+    field: str
+    asked: str | float
+    sent: str | float | None = Field(description="What the voice provider gets; null: nothing.")
+    effect: Effect
+    message: str
+
+
 class CreatedBatchReply(BatchReply):
     warnings: list[AcceptedWarning]
+    voice: list[VoiceNoteReply]
 
 
 class LogEntryReply(Reply):
@@ -143,8 +156,12 @@ def batch_reply(view: BatchView, language: Language) -> BatchReply:
 
 
 def created_batch_reply(view: BatchView, language: Language) -> CreatedBatchReply:
+    warned = warnings_of(view.batch.script_content, view.batch.voice_settings)
     return CreatedBatchReply(
-        **_status_fields(view, language), **_batch_fields(view.batch), warnings=_warnings(view.batch, language)
+        **_status_fields(view, language),
+        **_batch_fields(view.batch),
+        warnings=accepted_warnings(warned, language),
+        voice=voice_replies(view.batch.voice_settings, language),
     )
 
 
@@ -230,8 +247,21 @@ def _blocked_by(obstacle: Obstacle | None, language: Language) -> BlockedBy | No
     return BlockedBy(code=reason.code, message=reason.render(language), since=obstacle.since, until=obstacle.until)
 
 
-def _warnings(batch: Batch, language: Language) -> list[AcceptedWarning]:
-    if not batch.voice_settings.pitch:
-        return []
-    text = Message(code="voice_pitch_ignored").render(language)
-    return [AcceptedWarning(loc=["voice_settings", "pitch"], code="voice_pitch_ignored", message=text)]
+def accepted_warnings(warned: list[Warned], language: Language) -> list[AcceptedWarning]:
+    return [
+        AcceptedWarning(loc=list(one.loc), code=one.message.code, message=one.message.render(language))
+        for one in warned
+    ]
+
+
+def voice_replies(voice: VoiceSettings, language: Language) -> list[VoiceNoteReply]:
+    return [
+        VoiceNoteReply(
+            field=note.field,
+            asked=note.asked,
+            sent=note.sent,
+            effect=note.effect,
+            message=note.message.render(language),
+        )
+        for note in voice_notes(voice)
+    ]

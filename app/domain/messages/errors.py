@@ -285,24 +285,6 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "No hay ningún contacto al que se pueda llamar.",
         "en": "There is no contact that could be called.",
     },
-    "variables_missing": {
-        "es": "Fila {row}: el contacto no tiene valor para {names}. Complételo, o envíe allow_missing_variables.",
-        "en": "Row {row}: the contact has no value for {names}. Fill it in, or send allow_missing_variables.",
-    },
-    "variable_missing_in_some": {
-        "es": "Contactos sin valor para {name}: {rows}.",
-        "en": "Contacts without a value for {name}: {rows}.",
-    },
-    "variable_unknown": {
-        "es": "Ningún contacto tiene valor para {name}: agregue la columna, quítela del guion, o envíe "
-        "allow_missing_variables.",
-        "en": "No contact has a value for {name}: add the column, take it out of the script, or send "
-        "allow_missing_variables.",
-    },
-    "variable_misspelt": {
-        "es": "Ningún contacto tiene valor para {{{{{name}}}}}. ¿Quiso decir {{{{{suggestion}}}}}?",
-        "en": "No contact has a value for {{{{{name}}}}}. Did you mean {{{{{suggestion}}}}}?",
-    },
     "not_an_object": {
         "es": "Debe ser un objeto con los campos del contacto.",
         "en": "It must be an object with the contact's fields.",

@@ -50,10 +50,6 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
             "Scripts use them as they are."
         ),
     },
-    "voice_pitch_ignored": {
-        "es": "voice_settings.pitch no tiene efecto: el proveedor de voz no permite cambiar el tono",
-        "en": "voice_settings.pitch has no effect: the voice provider cannot change it",
-    },
     "run_started": {
         "es": "Ejecución {run} iniciada con {jobs} jobs",
         "en": "Run {run} started with {jobs} jobs",

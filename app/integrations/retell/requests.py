@@ -5,10 +5,7 @@ from typing import Any
 
 from app.domain.call_events import CallEventKind
 from app.domain.calls import CallOrder
-
-# retell.md §2.3: of Spanish, Retell has es-ES and es-419; of Portuguese, pt-PT and pt-BR.
-_SPANISH_OF_SPAIN = "es-ES"
-_LATIN_AMERICAN_SPANISH = "es-419"
+from app.domain.voice import provider_language
 
 
 def create_request(order: CallOrder) -> str:
@@ -33,20 +30,14 @@ def create_request(order: CallOrder) -> str:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
-def retell_language(language: str) -> str:
-    """Retell's code for ours: every Spanish but Spain's is `es-419` (there is no es-CL); the rest as it is."""
-    if language.lower().startswith("es") and language != _SPANISH_OF_SPAIN:
-        return _LATIN_AMERICAN_SPANISH
-    return language
-
-
 def _agent_override(order: CallOrder) -> dict[str, Any]:
     override: dict[str, Any] = {
         "ring_duration_ms": order.ring_seconds * 1000,
         "max_call_duration_ms": order.max_duration_seconds * 1000,
         "voice_speed": order.voice_speed,
         "volume": order.volume,
-        "language": retell_language(order.language),
+        # A batch older than the check of languages may have one that Retell refuses: that pauses it, and says why.
+        "language": provider_language(order.language) or order.language,
         "timezone": order.timezone,
     }
     if order.voice_id is not None:
