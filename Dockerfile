@@ -49,9 +49,9 @@ EXPOSE 8000
 # uvicorn and the worker handle it themselves, also as process 1, so there is no init in between.
 STOPSIGNAL SIGTERM
 
-# Of the API; docker-compose.yml has others for the other processes. http.client, because urllib would ask a proxy that
-# the environment names.
+# Of the API; docker-compose.yml has others for the other processes. Whether it lives: restarting it would not bring back
+# a MongoDB that is away (/health/ready tells that). http.client, because urllib would ask a proxy that the environment names.
 HEALTHCHECK --interval=15s --timeout=6s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 8000, timeout=5); c.request('GET', '/health'); sys.exit(c.getresponse().status != 200)"]
+    CMD ["python", "-c", "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 8000, timeout=5); c.request('GET', '/health/live'); sys.exit(c.getresponse().status != 200)"]
 
 CMD ["uvicorn", "app.main:app", "--host", "0.0.0.0", "--port", "8000"]

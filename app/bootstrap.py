@@ -1,6 +1,6 @@
 """The composition root: the only place that knows which adapter stands behind which port."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,6 +10,7 @@ from app.config import Settings
 from app.domain.access_ports import AuditLog
 from app.domain.money import Pricing
 from app.domain.tables_written import TableFile
+from app.domain.workers import Vitals, WorkerState
 from app.integrations.credentials.access_tokens import AccessTokens
 from app.integrations.credentials.passwords import Passwords
 from app.integrations.retell.client import RetellClient
@@ -40,6 +41,7 @@ from app.repositories.reading import MongoCallHistory, MongoStatistics
 from app.repositories.reconciliation import MongoReconciliation
 from app.repositories.transactions import MongoTransactions
 from app.repositories.uploads import MongoUploads
+from app.repositories.workers import MongoWorkers
 from app.services.accounts import AccountService
 from app.services.admission import Admission
 from app.services.api_keys import ApiKeyService
@@ -75,6 +77,7 @@ from app.services.uploads import UploadService
 from app.services.users import UserService
 from app.services.verifying import Verifying
 from app.services.worker_control import WorkerControl
+from app.services.workers import Registration, WorkerService
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ class Container:
     call_events: CallEvents
     reconciling: Reconciling
     from_numbers: FromNumberService
+    workers: WorkerService
 
     async def prepare_database(self) -> None:
         """Check the server, create the indexes, take the primary's time.
@@ -172,6 +176,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             call_events=CallEvents(RetellEvents(webhook_key), MongoCallHints(database), clock),
             reconciling=Reconciling(MongoReconciliation(database)),
             from_numbers=FromNumberService(MongoFromNumbers(database), batches, clock),
+            workers=WorkerService(MongoWorkers(database), clock),
         )
     finally:
         await database.close()
@@ -206,6 +211,11 @@ def _access(settings: Settings, clock: Clock, database: Database) -> Access:
         audit_log=MongoAuditLog(database),
         tickets=StreamTickets(sessions, api_keys, AccessTokens(), clock),
     )
+
+
+def register(container: Container, control: WorkerControl, vitals: Callable[[WorkerState], Vitals]) -> Registration:
+    """The worker's place in the register of workers."""
+    return Registration(MongoWorkers(container.database), control, vitals)
 
 
 @asynccontextmanager

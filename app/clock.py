@@ -29,6 +29,10 @@ class Clock:
         """Seconds since an arbitrary start, those of a suspended machine too; only differences mean something."""
         return time.clock_gettime(_CLOCK)
 
+    def machine_is_behind(self) -> timedelta:
+        """How far this machine's own clock is behind `now`: whoever keeps it set should know. Nothing else asks it."""
+        return self.now() - datetime.now(UTC)
+
     def synchronise(self, server_now: datetime, asked_at: float) -> timedelta:
         """Adopt `server_now`, read from the primary by a request sent at monotonic `asked_at`.
 

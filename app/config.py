@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     worker_heartbeat_seconds: Seconds = 15
     worker_shutdown_seconds: Seconds = 45
     """How long a stopping worker waits for requests under way; live calls are handed over, not waited for."""
+    worker_health_file: str = ""
+    """Written as long as the worker is alive; `python -m workers.health` reads it. Empty: none."""
     call_poll_seconds: Seconds = 5
     """How often a young call is looked up at Retell (with ±20 % jitter); less and less often as it lasts."""
     call_poll_max_seconds: Seconds = 20

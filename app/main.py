@@ -2,7 +2,6 @@
 
 import logging
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -32,10 +31,12 @@ from app.api.routes import (
     uploads,
     users,
     webhooks,
+    workers,
 )
 from app.clock import Clock
 from app.config import Settings, SettingsError, load_settings
 from app.log_config import configure_logging
+from app.version import version
 
 API = "/api/v1"
 EXPOSED_HEADERS = ["X-Total-Count", "Link", "ETag", "Location", "Retry-After", "X-Request-ID"]
@@ -46,7 +47,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or load_settings()
     app = FastAPI(
         title="Cadencia",
-        version=_version(),
+        version=version(),
         lifespan=lifespan(settings),
         generate_unique_id_function=operation_id,
     )
@@ -70,6 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         call_presets.router,
         guides.router,
         from_numbers.router,
+        workers.router,
     ):
         app.include_router(router, prefix=API, dependencies=[Depends(authorise)])
     app.include_router(auth.open_router, prefix=API)
@@ -92,13 +94,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(OneLineRefusal)
     return app
-
-
-def _version() -> str:
-    try:
-        return version("cadencia")
-    except PackageNotFoundError:  # run from a checkout
-        return "0.1.0"
 
 
 def _served() -> FastAPI:

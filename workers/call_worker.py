@@ -4,20 +4,28 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Annotated
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
 from uuid import uuid4
 
 import structlog
 import typer
 
-from app.bootstrap import Container, open_call_work, open_container
+from app.bootstrap import Container, open_call_work, open_container, register
 from app.config import Settings, SettingsError, load_settings
 from app.domain.errors import Unavailable
+from app.domain.workers import Vitals, Worker, WorkerState
 from app.log_config import configure_logging
 from app.repositories.database import DatabaseUnsuitable
+from app.services.call_work import CallWork
 from app.services.worker_control import WorkerControl
+from app.version import version
+from workers import draining
+from workers.health import HealthFile
 from workers.runner import Pace, Runner
 
 log = structlog.get_logger("worker")
@@ -25,6 +33,10 @@ log = structlog.get_logger("worker")
 LISTEN_SECONDS = 1.0
 TIDY_SECONDS = 60.0
 LONGEST_START_WAIT_SECONDS = 15.0
+
+STALLED_SECONDS = 600.0
+"""A loop that does not come round for so long hangs. Undoing a large import takes a minute of the claim's."""
+REGISTER_SECONDS = 5.0
 
 cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -41,6 +53,25 @@ def main(
     once: Annotated[
         bool, typer.Option("--once", help="Place the calls that are due now, see them to their end, and exit.")
     ] = False,
+    health_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Written as long as the worker is alive, for `python -m workers.health`. Default: WORKER_HEALTH_FILE."
+        ),
+    ] = None,
+    drain: Annotated[
+        bool,
+        typer.Option(
+            "--drain",
+            help="Place no calls: have the running workers of this host (or --worker-id, or --all) take nothing new, "
+            "see their calls to their end and stop; wait for it.",
+        ),
+    ] = False,
+    everywhere: Annotated[bool, typer.Option("--all", help="With --drain: the workers of all hosts.")] = False,
+    within: Annotated[
+        int,
+        typer.Option(min=0, max=4 * 3600, help="With --drain: seconds after which calls are handed over instead."),
+    ] = 600,
 ) -> None:
     """Place the calls of running batches, at allowed times only, until stopped.
 
@@ -50,18 +81,41 @@ def main(
     Settings come from environment variables or .env; .env.example lists them all.
     """
     try:
-        settings = _settings()
+        settings = load_settings() if drain else _settings()
     except SettingsError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
     configure_logging(settings.log_format, settings.log_level)
     name = worker_id or f"{socket.gethostname()}-{os.getpid()}"
+    if health_file is None and settings.worker_health_file:
+        health_file = Path(settings.worker_health_file)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as loop:
-            loop.run(_run(settings, name, concurrency or settings.worker_concurrency, once=once))
+            if drain:
+                chosen = _chosen(None if everywhere else worker_id, everywhere=everywhere)
+                raise typer.Exit(0 if loop.run(_drain(settings, chosen, timedelta(seconds=within))) else 1)
+            loop.run(_run(settings, name, concurrency or settings.worker_concurrency, health_file, once=once))
     except DatabaseUnsuitable as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
+
+
+def _chosen(worker_id: str | None, *, everywhere: bool) -> Callable[[Worker], bool]:
+    if everywhere:
+        return lambda _: True
+    if worker_id is not None:
+        return lambda worker: worker_id in {worker.worker_id, worker.name}
+    return lambda worker: worker.host == socket.gethostname()
+
+
+async def _drain(settings: Settings, chosen: Callable[[Worker], bool], within: timedelta) -> bool:
+    async with open_container(settings) as container:
+        try:
+            await container.database.check()
+            return await draining.drain(container, chosen, within, f"call_worker@{socket.gethostname()}")
+        except Unavailable as error:
+            typer.echo(error.message.render("en"), err=True)
+            return False
 
 
 def _settings() -> Settings:
@@ -80,8 +134,8 @@ def _settings() -> Settings:
     return settings
 
 
-async def _run(settings: Settings, name: str, concurrency: int, *, once: bool) -> None:
-    async with open_container(settings) as container:
+async def _run(settings: Settings, name: str, concurrency: int, health_file: Path | None, *, once: bool) -> None:
+    async with open_container(settings) as container, AsyncExitStack() as beside:
         # Unique to this start: a successor under the same name must not be taken for its predecessor.
         control = WorkerControl(
             worker_id=f"{name}:{uuid4().hex[:6]}",
@@ -90,6 +144,9 @@ async def _run(settings: Settings, name: str, concurrency: int, *, once: bool) -
         )
         _stop_on_signals(control)
         structlog.contextvars.bind_contextvars(worker_id=control.worker_id)
+        health = None if health_file is None else HealthFile(health_file, container.clock, _say_unwell)
+        if health is not None:
+            await beside.enter_async_context(_beside(health.keep))
         await _wait_for_database(container, control)
         async with open_call_work(container, control) as work:
             runner = Runner(
@@ -99,9 +156,44 @@ async def _run(settings: Settings, name: str, concurrency: int, *, once: bool) -
                 concurrency=concurrency,
                 on_heartbeat=container.synchronise_clock,
             )
+            if health is not None:
+                health.stalled = partial(runner.stalled, STALLED_SECONDS)
             log.info("worker_started", concurrency=concurrency, once=once)
-            await (runner.run_once() if once else runner.run())
+            registration = register(container, control, partial(_vitals, container, work, runner, concurrency))
+            every = min(REGISTER_SECONDS, settings.worker_heartbeat_seconds)
+            async with _beside(partial(registration.keep, every)):
+                await (runner.run_once() if once else runner.run())
         log.info("worker_stopped")
+
+
+@asynccontextmanager
+async def _beside(keep: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """`keep` goes on until the block has ended, which it is told."""
+    ended = asyncio.Event()
+    kept = asyncio.create_task(keep(ended))
+    try:
+        yield
+    finally:
+        ended.set()
+        await kept
+
+
+def _vitals(container: Container, work: CallWork, runner: Runner, concurrency: int, state: WorkerState) -> Vitals:
+    return Vitals(
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        version=version(),
+        state=state,
+        concurrency=concurrency,
+        in_use=runner.in_use,
+        calls_in_flight=work.calls_in_flight,
+        clock_offset_seconds=container.clock.machine_is_behind().total_seconds(),
+        lease_seconds=container.settings.worker_lease_seconds,
+    )
+
+
+def _say_unwell(problem: str) -> None:
+    log.error("worker_unwell", problem=problem)
 
 
 def _pace(settings: Settings) -> Pace:

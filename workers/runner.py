@@ -8,6 +8,8 @@ Five loops run beside the items in hand:
 * listen    passes on what was told about the items in hand from outside
 * tidy      now and then, cleans up what no item refers to
 
+A worker that is asked to drain goes on with what it has in hand, takes and adopts nothing, and then stops.
+
 A dependency that is away makes a loop wait with backoff and say so; it never ends the process.
 """
 
@@ -27,6 +29,7 @@ log = structlog.get_logger("worker")
 LONGEST_BACKOFF_SECONDS = 15.0
 HANDOVER_SECONDS = 5.0
 COALESCE_SECONDS = 0.05
+DRAIN_LOOK_SECONDS = 0.5
 MOST_AT_ONCE = 50
 """Items started together; more would queue for the database so long that their intents grow stale unsent."""
 
@@ -86,11 +89,23 @@ class Runner:
         self._on_heartbeat = on_heartbeat
         self._in_hand: dict[str, asyncio.Task[None]] = {}
         self._place_free = asyncio.Event()
+        self._turned_at: dict[str, float] = {}
+
+    @property
+    def in_use(self) -> int:
+        """Places taken."""
+        return len(self._in_hand)
+
+    def stalled(self, seconds: float) -> list[str]:
+        """The loops that have not come round for so long, or have only failed in it."""
+        now = self._control.time.monotonic()
+        return [name for name, turned_at in self._turned_at.items() if now - turned_at > seconds]
 
     async def run(self) -> None:
         """Work until told to stop, then let go of everything in order."""
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._heartbeat())
+            loops.create_task(self._drain())
             rounds = [
                 loops.create_task(self._round("claim", self._claim, self._pace.poll, self._place_free)),
                 loops.create_task(self._round("rescue", self._adopt, self._pace.rescue)),
@@ -115,7 +130,7 @@ class Runner:
                     await self._control.pause(self._pace.poll)
                     continue
                 if not found and not self._in_hand:
-                    if not self._work.must_wait:
+                    if self._control.leaves or not self._work.must_wait:
                         break
                     await self._control.pause(self._pace.poll)
                 if self._in_hand:
@@ -126,11 +141,15 @@ class Runner:
 
     async def _claim(self) -> int:
         """Fill the free places; the number of items taken."""
+        if self._control.leaves:
+            return 0
         taken = await self._work.claim(min(self._concurrency - len(self._in_hand), MOST_AT_ONCE))
         self._start(taken)
         return len(taken)
 
     async def _adopt(self) -> int:
+        if self._control.leaves:
+            return 0
         adopted = await self._work.adopt(self._in_hand.keys())
         self._start(adopted)
         return len(adopted)
@@ -160,6 +179,7 @@ class Runner:
     ) -> None:
         """Do `step` every `seconds` until the worker stops; sooner on `wake`, at once while it finds something."""
         troubles = 0
+        self._has_turned(name)
         while not self._control.stopping.is_set():
             try:
                 if wake is not None:
@@ -169,10 +189,12 @@ class Runner:
                 if troubles:
                     log.info("dependency_back", loop=name)
                 troubles = 0
+                self._has_turned(name)
                 if not found:
                     await self._idle(seconds, wake)
             except Unavailable as error:
                 troubles += 1
+                self._has_turned(name)
                 wait = min(seconds * 2**troubles, LONGEST_BACKOFF_SECONDS)
                 log.warning("dependency_waited_for", loop=name, reason=error.code, wait_seconds=round(wait, 1))
                 await self._control.pause(wait)
@@ -180,6 +202,23 @@ class Runner:
                 # An error of ours must not end a process that has calls in hand.
                 log.exception("loop_failed", loop=name)
                 await self._control.pause(LONGEST_BACKOFF_SECONDS)
+        del self._turned_at[name]
+
+    def _has_turned(self, name: str) -> None:
+        """A dependency that is away is no fault of this process: waiting for it is a turn too."""
+        self._turned_at[name] = self._control.time.monotonic()
+
+    async def _drain(self) -> None:
+        """If asked to: let what is in hand come to its end, in the time that is given for it, and stop."""
+        await self._control.told(self._control.draining)
+        while self._in_hand and not self._control.stopping.is_set():
+            left = self._control.drain_until - self._control.time.monotonic()
+            if left <= 0:
+                break
+            await self._control.rest(min(left, DRAIN_LOOK_SECONDS))
+        if not self._control.stopping.is_set():
+            log.info("worker_drained", in_hand=len(self._in_hand))
+            self._control.stopping.set()
 
     async def _idle(self, seconds: float, wake: asyncio.Event | None) -> None:
         """Nothing to do for `seconds`, or until `wake`, or until the worker stops."""
@@ -190,13 +229,16 @@ class Runner:
 
     async def _heartbeat(self) -> None:
         """Ends by itself when the worker does: the driver may swallow a cancellation while it looks for a server."""
+        self._has_turned("heartbeat")
         while not self._control.ending.is_set():
             asked_at = self._control.time.monotonic()
             try:
                 await self._on_heartbeat()
                 await self._work.renew(list(self._in_hand))
                 self._control.renewed_at = asked_at
+                self._has_turned("heartbeat")
             except Unavailable as error:
+                self._has_turned("heartbeat")
                 log.warning("heartbeat_failed", reason=error.code, in_hand=len(self._in_hand))
             except Exception:
                 log.exception("heartbeat_failed")

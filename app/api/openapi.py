@@ -29,6 +29,7 @@ TAGS = [
     {"name": "do-not-call", "description": "Numbers that are not to be called, by one account or by any."},
     {"name": "webhooks", "description": "What the voice provider tells by itself; signed."},
     {"name": "from-numbers", "description": "Our own numbers: which rest because their calls end badly."},
+    {"name": "workers", "description": "The processes that place the calls."},
     {"name": "health", "description": "Whether this process can do its work."},
 ]
 _MEANINGS = {

@@ -21,6 +21,7 @@ from app.domain.persons import OtherJob
 from app.domain.reading import Place
 from app.domain.transactions import Transaction
 from app.domain.uploads import Upload
+from app.domain.workers import Worker
 from app.repositories.database import Document
 
 log = structlog.get_logger("repositories")
@@ -39,6 +40,7 @@ _ID_FIELD: dict[type[BaseModel], str] = {
     User: "user_id",
     ApiKey: "key_id",
     RefreshToken: "token_hash",
+    Worker: "worker_id",
 }
 
 

@@ -193,6 +193,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         # GET /batches/{id}/logs, newest first.
         IndexModel([("batch_id", ASCENDING), ("timestamp", DESCENDING), ("_id", DESCENDING)], name="newest_of_batch"),
     ],
+    "workers": [
+        # GET /workers, newest first.
+        IndexModel([("started_at", DESCENDING), ("_id", DESCENDING)], name="newest"),
+        IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
+    ],
     "uploads": [
         IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
     ],

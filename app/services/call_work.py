@@ -19,6 +19,8 @@ from app.services.worker_control import WorkerControl
 
 log = structlog.get_logger("worker")
 
+CALLING = frozenset({JobState.IN_CALL, JobState.VERIFYING, JobState.UNCERTAIN})
+
 
 class CallWork:
     def __init__(
@@ -44,6 +46,12 @@ class CallWork:
         self._rescuing = rescuing
         self._hints = hints
         self._gate = gate
+        self._states: dict[str, JobState] = {}
+
+    @property
+    def calls_in_flight(self) -> int:
+        """Jobs in hand whose phone rings, talks, or perhaps does."""
+        return sum(state in CALLING for state in self._states.values())
 
     async def claim(self, capacity: int) -> list[Job]:
         return await self._claiming.claim(capacity)
@@ -85,9 +93,12 @@ class CallWork:
                 log.warning("job_let_go", state=job.state.value, reason="mongodb_unavailable")
             except Exception:
                 log.exception("job_let_go", state=job.state.value, reason="error")
+            finally:
+                self._states.pop(job.job_id, None)
 
     async def _advance(self, job: Job | None) -> None:
         while job is not None:
+            self._states[job.job_id] = job.state
             match job.state:
                 case JobState.LEASED:
                     job = await self._dialing.dial(job)

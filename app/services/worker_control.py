@@ -1,6 +1,7 @@
 """What the parts of a worker share: whether it is stopping, whether it may still dial, and who it is."""
 
 import asyncio
+import math
 import random
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,6 +21,9 @@ class WorkerControl:
     """Told to stop: nothing new is begun."""
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     """Out of patience: even what should be finished is left as it stands."""
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    """Asked to take nothing new, and to stop once what is in hand is over, or `drain_until` (monotonic) is."""
+    drain_until: float = math.inf
     renewed_at: float = field(init=False)
     """Monotonic time of the start of the last heartbeat that reached the database."""
 
@@ -33,6 +37,16 @@ class WorkerControl:
         """
         fresh = self.time.monotonic() - self.renewed_at < self.lease.total_seconds() * 2 / 3
         return fresh and not self.stopping.is_set()
+
+    @property
+    def leaves(self) -> bool:
+        """Whether nothing new is taken any more."""
+        return self.draining.is_set() or self.stopping.is_set()
+
+    def drain(self, seconds: float) -> None:
+        """Leave, patiently: at most `seconds` from now. Asked again, the earlier end counts."""
+        self.drain_until = min(self.drain_until, self.time.monotonic() + seconds)
+        self.draining.set()
 
     async def pause(self, seconds: float, wake: asyncio.Event | None = None) -> None:
         """Sleep `seconds` ± 20 %, or until `wake`, or until the worker is told to stop."""

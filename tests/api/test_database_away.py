@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -69,8 +70,10 @@ async def test_mongodb_goes_and_comes_back(own_mongod: EmbeddedMongod) -> None:
         ):
             problem(answer, 503, "database_unavailable")
             assert int(answer.headers["retry-after"]) > 0
-        health = await api.get(HEALTH)
-        assert (health.status_code, health.json()["database"]) == (503, "unavailable")
+        for path in (HEALTH, f"{HEALTH}/ready"):
+            health = await api.get(path)
+            assert (health.status_code, health.json()["database"]) == (503, "unavailable")
+        assert (await api.get(f"{HEALTH}/live")).status_code == 200
         async with await start_embedded_mongod(own_mongod.data_dir, port):
             await until(healthy(api))
             assert (await api.get("accounts/acc-chile-001")).status_code == 200
@@ -160,8 +163,16 @@ async def test_one_that_turns_out_unusable_later_ends_the_process(
                 return signals == [signal.SIGTERM]
 
             await until(ended)
-            health = await api.get(HEALTH)
-            assert (health.status_code, health.json()["database"]) == (503, "preparing")
+
+            async def preparing(path: str) -> bool:
+                # The driver has not found the server until something looks for it.
+                health = await api.get(path)
+                assert health.status_code == 503
+                return bool(health.json()["database"] == "preparing")
+
+            for path in (HEALTH, f"{HEALTH}/ready"):
+                await until(partial(preparing, path))
+            assert (await api.get(f"{HEALTH}/live")).status_code == 200
 
 
 @pytest.mark.timeout(60)

@@ -28,6 +28,8 @@ API = [entry for entry in OPERATIONS if str(entry.values[1]).startswith("/api/v1
 def test_every_route_of_this_version_is_there() -> None:
     assert {f"{method} {path.removeprefix('/api/v1')}" for method, path, _ in operations()} == {
         "GET /health",
+        "GET /health/ready",
+        "GET /health/live",
         "POST /auth/login",
         "POST /auth/refresh",
         "POST /auth/logout",
@@ -85,6 +87,8 @@ def test_every_route_of_this_version_is_there() -> None:
         "POST /webhooks/retell",
         "GET /from-numbers",
         "POST /from-numbers/{from_number}/reset",
+        "GET /workers",
+        "PUT /workers/{worker_id}/drain",
     }
 
 

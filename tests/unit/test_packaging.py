@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
+from app.clock import Clock
 from app.config import Settings
+from workers.health import FRESH_SECONDS
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
@@ -127,16 +129,20 @@ def image_check() -> list[str]:
     return command
 
 
-def simulator_check() -> list[str]:
-    command: list[str] = SERVICES["retell-simulator"]["healthcheck"]["test"]
+def compose_check(name: str) -> list[str]:
+    command: list[str] = SERVICES[name]["healthcheck"]["test"]
     assert command[0] == "CMD"
     return command[1:]
 
 
 @pytest.mark.parametrize(
     ("command", "port", "path"),
-    [(image_check(), "8000", "/health"), (simulator_check(), "8800", "/simulator/health")],
-    ids=["image", "simulator"],
+    [
+        (image_check(), "8000", "/health/live"),
+        (compose_check("api"), "8000", "/health/ready"),
+        (compose_check("retell-simulator"), "8800", "/simulator/health"),
+    ],
+    ids=["image", "api", "simulator"],
 )
 def test_health_checks_tell_well_from_ill(command: list[str], port: str, path: str) -> None:
     program, *arguments = command
@@ -155,6 +161,24 @@ def test_health_checks_tell_well_from_ill(command: list[str], port: str, path: s
     with health_server(503) as server:
         assert exit_code(server) == 1
     assert exit_code(server) == 1  # nobody listens any more
+
+
+def test_the_workers_check_reads_what_the_worker_writes(tmp_path: Path) -> None:
+    program, *arguments = compose_check("worker")
+    assert program == "python"
+    written = SERVICES["worker"]["environment"]["WORKER_HEALTH_FILE"]
+    assert written.startswith(SERVICES["worker"]["tmpfs"][0].partition(":")[0])
+    file = tmp_path / "health"
+
+    def exit_code() -> int:
+        here = [argument.replace(written, str(file)) for argument in arguments]
+        return subprocess.run([sys.executable, *here], cwd=ROOT, check=False).returncode
+
+    assert exit_code() == 1
+    file.write_text(str(Clock().monotonic()), "ascii")
+    assert exit_code() == 0
+    file.write_text(str(Clock().monotonic() - 2 * FRESH_SECONDS), "ascii")
+    assert exit_code() == 1
 
 
 # ---------------------------------------------------------------------------------------------------------- compose
@@ -215,7 +239,6 @@ def test_ports_are_open_to_this_machine_only() -> None:
 def test_workers_can_be_scaled_and_have_time_to_stop() -> None:
     worker = SERVICES["worker"]
     assert "container_name" not in worker
-    assert worker["healthcheck"] == {"disable": True}
     assert seconds(worker["stop_grace_period"]) > Settings.model_fields["worker_shutdown_seconds"].default
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import APIRouter, Response
 
 from app.api.deps import RuntimeDep
+from app.api.lifecycle import Runtime
 from app.api.schemas.common import Instant, Reply
 from app.domain.errors import DatabaseUnavailable
 
@@ -21,13 +23,32 @@ class Health(Reply):
     database: str
 
 
-@router.get(
-    "/health",
-    summary="Is the API well?",
-    responses={503: {"model": Health, "description": "MongoDB does not answer."}},
-)
+class Liveness(Reply):
+    status: str
+
+
+_AWAY: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "MongoDB does not answer."}}
+
+
+@router.get("/health", summary="Is the API well?", responses=_AWAY)
 async def get_health(runtime: RuntimeDep, response: Response) -> Health:
     """200 while MongoDB answers, 503 otherwise."""
+    return await _health(runtime, response)
+
+
+@router.get("/health/ready", summary="Can this process serve requests?", responses=_AWAY)
+async def get_readiness(runtime: RuntimeDep, response: Response) -> Health:
+    """503 until the database is prepared, and while MongoDB does not answer: send requests elsewhere."""
+    return await _health(runtime, response)
+
+
+@router.get("/health/live", summary="Does this process turn?")
+async def get_liveness() -> Liveness:
+    """200 as long as it answers at all, whatever MongoDB does: restarting the API would not bring that back."""
+    return Liveness(status="ok")
+
+
+async def _health(runtime: Runtime, response: Response) -> Health:
     container = runtime.container
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):

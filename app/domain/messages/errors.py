@@ -45,6 +45,14 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "La ruta {path} no admite {method}. El encabezado Allow dice qué admite.",
         "en": "{path} does not take {method}. The Allow header says what it takes.",
     },
+    "worker_not_found": {
+        "es": "No existe el worker «{worker_id}»; los que pararon hace más de un día se olvidan.",
+        "en": "There is no worker “{worker_id}”; those that stopped more than a day ago are forgotten.",
+    },
+    "worker_not_at_work": {
+        "es": "El worker «{worker_id}» ya no trabaja: no hay nada que vaciar.",
+        "en": "The worker “{worker_id}” is not at work any more: there is nothing to drain.",
+    },
     "webhook_key_missing": {
         "es": "Este servidor no puede comprobar webhooks: falta RETELL_WEBHOOK_KEY (o RETELL_API_KEY).",
         "en": "This server cannot verify webhooks: RETELL_WEBHOOK_KEY (or RETELL_API_KEY) is not set.",
