@@ -1,13 +1,14 @@
 """Errors as RFC 9457 problems. The only place that knows which status code an error of ours has."""
 
 from collections.abc import Sequence
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import HTTPException, RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import BaseRoute, Match
 
 from app.api.language import language_of
 from app.domain.errors import (
@@ -190,6 +191,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
     language = request_language(request)
     status = HTTPStatus(error.status_code)
     headers = dict(error.headers or {})
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_allowed(request))
     if isinstance(error, PayloadTooLarge):
         detail = render(error.code, language, limit_mb=error.limit_megabytes)
         # The rest of the body is on its way and nobody reads it: this connection serves no other request.
@@ -197,6 +200,16 @@ async def _http_error(request: Request, error: Exception) -> Response:
     code = HTTP_CODES.get(status, "malformed_request")
     detail = render(code, language, method=request.method, path=request.url.path)
     return problem_response(request, status, code, detail, headers=headers)
+
+
+def _allowed(request: Request) -> list[HTTPMethod]:
+    """Every method of the address: the framework names those of one of its routes only (RFC 9110 §10.2.1)."""
+    routes: list[BaseRoute] = request.app.routes
+    return [
+        method
+        for method in HTTPMethod
+        if any(route.matches({**request.scope, "method": method.value})[0] is Match.FULL for route in routes)
+    ]
 
 
 def _field_error(problem: FieldError, language: Language) -> ProblemError:

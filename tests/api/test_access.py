@@ -177,6 +177,11 @@ async def test_an_expired_key_is_none(api: httpx.AsyncClient) -> None:
         problem(await machine.get("accounts"), 401, "token_not_valid")
 
 
+async def test_a_year_has_four_digits(api: httpx.AsyncClient) -> None:
+    body = {"name": "ERP", "role": "viewer", "expires_at": "0245-10-19T16:13:21Z"}
+    assert (await api.post("api-keys", json=body)).json()["expires_at"] == body["expires_at"]
+
+
 async def test_users_are_changed_and_locked_out(api: httpx.AsyncClient, ana: dict[str, Any]) -> None:
     path = f"users/{ana['id']}"
     problem(await api.post("users", json={**_user(), "email": EMAIL.upper()}), 409, "email_taken")

@@ -25,6 +25,12 @@ async def test_a_method_that_a_route_lacks(api: httpx.AsyncClient) -> None:
     assert answer.headers["allow"] == "GET"
 
 
+async def test_all_methods_of_an_address_are_named(api: httpx.AsyncClient) -> None:
+    """Each is a route of its own."""
+    assert set((await api.delete("accounts")).headers["allow"].split(", ")) == {"GET", "POST"}
+    assert set((await api.post("batches/x")).headers["allow"].split(", ")) >= {"GET", "PATCH"}
+
+
 @pytest.mark.parametrize("content", ['{"account_id": ', "{'a': 1}", "", "[1, 2", '{"a": 1} x'])
 async def test_a_body_that_is_no_json(api: httpx.AsyncClient, content: str) -> None:
     answer = await api.post("batches", content=content, headers={"Content-Type": "application/json"})

@@ -114,7 +114,8 @@ def number(value: Decimal) -> int | float:
 
 def instant(value: datetime) -> str:
     """ISO 8601 in UTC with `Z`, to the second."""
-    return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    # Not strftime: its %Y writes the year 245 as "245", which is no ISO 8601.
+    return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 Number = Annotated[
