@@ -13,6 +13,7 @@ from app.api.authorisation import authorise
 from app.api.lifecycle import OneLineRefusal, lifespan
 from app.api.middleware import BodyLimit, RequestContext, SecureHeaders
 from app.api.openapi import document, operation_id
+from app.api.openapi_details import HEADERS
 from app.api.routes import (
     accounts,
     api_keys,
@@ -39,7 +40,8 @@ from app.log_config import configure_logging
 from app.version import version
 
 API = "/api/v1"
-EXPOSED_HEADERS = ["X-Total-Count", "Link", "ETag", "Location", "Retry-After", "X-Request-ID"]
+EXPOSED_HEADERS = list(HEADERS)
+"""What a browser lets a script of another origin read."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

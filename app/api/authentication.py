@@ -96,8 +96,17 @@ def describe(schema: dict[str, Any]) -> None:
             "scheme": "bearer",
             "description": "An access token of `POST /auth/login`, or an API key.",
         },
+        "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
+        "ticket": {
+            "type": "apiKey",
+            "in": "query",
+            "name": "ticket",
+            "description": "For one stream of events, of its `…/ticket`: browsers send no headers there.",
+        },
     }
     for path, methods in schema["paths"].items():
         for operation in methods.values():
             is_open = not path.startswith(PROTECTED) or path in OPEN
-            operation["security"] = [] if is_open else [{"bearer": []}]
+            operation["security"] = [] if is_open else [{"bearer": []}, {"api_key": []}]
+            if STREAM.fullmatch(path):
+                operation["security"].append({"ticket": []})

@@ -7,6 +7,9 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from app.api.authentication import describe
+from app.api.openapi_details import complete
+from app.api.openapi_examples import add_examples
+from app.api.problem_codes import KINDS
 from app.api.problems import MEDIA_TYPE, Problem
 
 DESCRIPTION = """
@@ -32,23 +35,15 @@ TAGS = [
     {"name": "workers", "description": "The processes that place the calls."},
     {"name": "health", "description": "Whether this process can do its work."},
 ]
-_MEANINGS = {
-    400: "The body is not what its Content-Type says.",
-    401: "No valid token: log in, refresh, or check the API key. Of a webhook: no valid signature.",
-    403: "The role or scope of the user or key does not allow it.",
-    404: "There is no such object.",
-    409: "The state of the object forbids it, or the idempotency key belongs to another request.",
-    413: "The body is too large.",
-    422: "The input is wrong; `errors` says where.",
-    429: "Asked too often. Try again after `Retry-After` seconds.",
-    503: "MongoDB is away; nothing was done. Try again after `Retry-After` seconds.",
-}
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The documentation of a route's problems; every route may answer 422 and 503."""
+    """The documentation of a route's problems.
+
+    Only what cannot be told from the route itself need be named, such as 409; `openapi_details` adds the rest.
+    """
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": _MEANINGS[status], "content": content} for status in sorted({*statuses, 422, 503})}
+    return {status: {"description": KINDS[status].meaning, "content": content} for status in sorted({*statuses, 503})}
 
 
 def operation_id(route: APIRoute) -> str:
@@ -67,15 +62,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         components.update(problem.pop("$defs", {}))
         components["Problem"] = problem
         describe(schema)
-        _add_refusals(schema)
+        complete(schema)
+        add_examples(schema)
         app.openapi_schema = schema
     return app.openapi_schema
-
-
-def _add_refusals(schema: dict[str, Any]) -> None:
-    """What a guarded operation may answer besides: it is the same for all of them."""
-    for methods in schema["paths"].values():
-        for operation in methods.values():
-            if operation["security"]:
-                refusals = {str(status): reply for status, reply in problems(401, 403, 429).items()}
-                operation["responses"] = dict(sorted({**refusals, **operation["responses"]}.items()))
