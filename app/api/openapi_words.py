@@ -248,8 +248,21 @@ VALUES: dict[str, Any] = {
     "example": "50000",
     "start_date": "2025-10-01",
     "end_date": "2025-10-24",
-    # The process
+    "variables_used": ["nombre", "empresa"],
+    "sent_as": "contact_first_name",
+    "RenamedVariable.name": "first_name",
+    "SampleReply.name": "Juan Pérez",
+    "VoiceNoteReply.field": "pitch",
+    "script": "Hola Juan Pérez, le llamo de Empresa XYZ...",
+    "variables": {"nombre": "Juan Pérez", "empresa": "Empresa XYZ"},
+    "missing": ["monto_deuda"],
+    # Processes
+    "host": "calls-1",
+    "version": "0.1.0",
+    "drain_requested_by": None,
+    "drain_until": None,
     "Health.status": "ok",
+    "Liveness.status": "ok",
     "database": "connected",
 }
 """By the name of the property, or by schema and property where that says something else."""
