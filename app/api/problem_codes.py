@@ -68,6 +68,8 @@ KINDS: dict[int, ProblemKind] = {
             "account_exists",
             "batch_changed_meanwhile",
             "batch_has_calls",
+            "batch_has_runs",
+            "batch_not_deletable",
             "batch_was_deleted",
             "email_taken",
             "idempotency_key_reused",
