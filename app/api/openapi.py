@@ -16,7 +16,8 @@ DESCRIPTION = """
 Outbound AI call campaigns: upload a list, set the hours and rules, and every contact is called once, at an allowed
 time, within the money.
 
-* Lists are arrays, newest first: `?limit=` and `?skip=`, the total in `X-Total-Count`, the next page in `Link`;
+* Lists are arrays, newest first unless `?sort=` says otherwise: `?limit=` and `?skip=`, the total in `X-Total-Count`,
+  the next page in `Link`;
   large collections (jobs, past calls, the ledger) are walked by the `?cursor=` that their `Link` carries.
 * Errors are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problems with a stable `code`.
 * Texts for people are Spanish, or English with `Accept-Language: en`.

@@ -71,7 +71,9 @@ def place_of(cursor: str) -> Place:
     try:
         text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         milliseconds, _, ending = text.partition(" ")
-        return Place(_EPOCH + int(milliseconds) * _MILLISECOND, ending)
+        # There is an instant behind every place, if only a millisecond later.
+        behind = _EPOCH + (int(milliseconds) + 1) * _MILLISECOND
+        return Place(behind - _MILLISECOND, ending)
     except (binascii.Error, ValueError, OverflowError):
         raise InvalidInput([FieldError.of(("query", "cursor"), "cursor_malformed")]) from None
 

@@ -4,11 +4,12 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from app.domain.fair_turns import Turn
 from app.domain.money import Plan, Pricing, Unit
 from app.domain.person_caps import PersonCap
+from app.domain.searching import name_words, sort_name
 from app.domain.transactions import Transaction
 
 
@@ -88,3 +89,14 @@ class Account(BaseModel):
     retell_from_number: str | None = None
     created_at: datetime
     updated_at: datetime
+
+    @computed_field  # type: ignore[prop-decorator] # mypy knows no decorated properties; pydantic documents this
+    @property
+    def sort_name(self) -> str:
+        """Stored, like the next: what lists are sorted by, and what it is found by (domain.searching)."""
+        return sort_name(self.account_name)
+
+    @computed_field  # type: ignore[prop-decorator] # as above
+    @property
+    def name_words(self) -> list[str]:
+        return name_words(self.account_name)

@@ -4,7 +4,7 @@ from datetime import datetime, time
 from decimal import Decimal
 from enum import IntEnum, StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from app.domain.calling_hours import ASK_AGAIN, CallingHours, may_call, next_call_at
 from app.domain.contacts import Contact
@@ -13,6 +13,7 @@ from app.domain.messages import Message
 from app.domain.outcomes import Disposition
 from app.domain.recurrence import Recurrence
 from app.domain.retry_rules import DELAY_HOURS_MAX, RetryRule
+from app.domain.searching import name_words, sort_name
 
 RING_SECONDS = (5, 300)
 """Bounds of `ring_timeout`: Retell's `ring_duration_ms` is 5,000 to 300,000 (retell.md §2.2)."""
@@ -207,6 +208,17 @@ class Batch(BaseModel):
     updated_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
+
+    @computed_field  # type: ignore[prop-decorator] # mypy knows no decorated properties; pydantic documents this
+    @property
+    def sort_name(self) -> str:
+        """Stored, like the next: what lists are sorted by, and what it is found by (domain.searching)."""
+        return sort_name(self.name)
+
+    @computed_field  # type: ignore[prop-decorator] # as above
+    @property
+    def name_words(self) -> list[str]:
+        return name_words(self.name)
 
     @property
     def is_active(self) -> bool:

@@ -55,8 +55,14 @@ def person_keys(contact: Contact) -> list[str]:
     Two contacts are the same person if they share one key. A phone that two people share makes them one, which
     errs on the side of calling less.
     """
-    national_id = _bare_id(contact.dni or "")
-    return [f"{ID_PREFIX}{national_id}", *contact.phones] if national_id else [*contact.phones]
+    national_id = id_key(contact.dni or "")
+    return [national_id, *contact.phones] if national_id else [*contact.phones]
+
+
+def id_key(text: str) -> str | None:
+    """The key of whoever has this national id; None if it is nobody's."""
+    bare = _bare_id(text)
+    return f"{ID_PREFIX}{bare}" if bare else None
 
 
 def _bare_id(text: str) -> str | None:

@@ -15,6 +15,7 @@ from app.domain.contacts import Contact, person_keys
 from app.domain.messages import Message
 from app.domain.money import Charge
 from app.domain.outcomes import Disposition, Outcome
+from app.domain.searching import name_words
 
 
 class JobState(StrEnum):
@@ -219,6 +220,12 @@ class Job(BaseModel):
     def person_keys(self) -> list[str]:
         """Stored with the job, to find all jobs of a person; computed, so that nobody who makes a job forgets it."""
         return person_keys(self.contact)
+
+    @computed_field  # type: ignore[prop-decorator] # as above
+    @property
+    def name_words(self) -> list[str]:
+        """What the contact's name is found by (domain.searching)."""
+        return name_words(self.contact.name)
 
     @computed_field  # type: ignore[prop-decorator] # as above
     @property

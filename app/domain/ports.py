@@ -26,6 +26,7 @@ from app.domain.provider_limits import Hold, ProviderState, Trouble
 from app.domain.reading import Place
 from app.domain.reconciliation import Books, Entry, PastAttempt, Witness
 from app.domain.retry_policy import NextStep
+from app.domain.searching import AgeSort, NameSort, Search
 from app.domain.timeline import TimelineEvent
 from app.domain.transactions import Transaction, Usage
 from app.domain.uploads import Upload
@@ -44,8 +45,16 @@ class Accounts(Protocol):
 
     async def get(self, account_id: str) -> Account | None: ...
     async def get_many(self, account_ids: Iterable[str]) -> dict[str, Account]: ...
-    async def page(self, *, account_ids: Collection[str] | None, limit: int, skip: int) -> tuple[list[Account], int]:
-        """Of these accounts (None: of all), newest first, and how many there are in all."""
+    async def page(
+        self,
+        *,
+        account_ids: Collection[str] | None,
+        limit: int,
+        skip: int,
+        sort: NameSort = NameSort.NEWEST,
+        search: Search | None = None,
+    ) -> tuple[list[Account], int]:
+        """Of these accounts (None: of all), and how many there are in all."""
 
     async def update(self, account_id: str, changes: dict[str, Any]) -> Account | None: ...
 
@@ -158,6 +167,8 @@ class Batches(Protocol):
         limit: int,
         skip: int,
         parent_batch_id: str | None = None,
+        sort: NameSort = NameSort.NEWEST,
+        search: Search | None = None,
     ) -> tuple[list[Batch], int]: ...
 
     async def move(
@@ -246,11 +257,17 @@ class Jobs(Protocol):
         skip: int,
         after: Place | None = None,
         person_key: str | None = None,
+        search: Search | None = None,
+        sort: AgeSort = AgeSort.NEWEST,
     ) -> tuple[list[Job], int | None]:
-        """Newest first, from behind `after`, and without it how many there are in all.
+        """From behind `after`, and without it how many there are in all.
 
-        With a `person_key` (contacts.person_keys) only that person's; then `account_ids` must be given.
+        With a `person_key` (contacts.person_keys) only that person's, with a `search` only whom it finds, which must be
+        few (`count_found`); for either `account_ids` must be given.
         """
+
+    async def count_found(self, account_id: str, search: Search, at_most: int) -> int:
+        """How many jobs of the account a search finds; it stops counting at `at_most`."""
 
     async def counts(self, batch_ids: Sequence[str]) -> dict[str, dict[JobState, int]]:
         """How many jobs of each batch are in each state; what is 0 is left out."""

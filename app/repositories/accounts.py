@@ -4,14 +4,25 @@ from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from pymongo import DESCENDING, ReturnDocument
+from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from app.domain.accounts import Account
 from app.domain.money import Charge, Plan, Unit
+from app.domain.searching import NameSort, Search
 from app.domain.transactions import Transaction
 from app.repositories.database import Database, Document, Repository, guarded
-from app.repositories.documents import from_document, optional, plain, readable, set_or_unset, to_document
+from app.repositories.documents import (
+    found_by,
+    from_document,
+    optional,
+    order_of,
+    plain,
+    readable,
+    set_or_unset,
+    to_document,
+    with_names,
+)
 from app.repositories.turns import advance_turns
 
 
@@ -39,17 +50,29 @@ class MongoAccounts(Repository):
         return {account.account_id: account for account in accounts if account is not None}
 
     @guarded
-    async def page(self, *, account_ids: Collection[str] | None, limit: int, skip: int) -> tuple[list[Account], int]:
+    async def page(
+        self,
+        *,
+        account_ids: Collection[str] | None,
+        limit: int,
+        skip: int,
+        sort: NameSort = NameSort.NEWEST,
+        search: Search | None = None,
+    ) -> tuple[list[Account], int]:
         match: Document = {} if account_ids is None else {"_id": {"$in": list(account_ids)}}
-        cursor = self._accounts.find(match).sort([("created_at", DESCENDING), ("_id", DESCENDING)])
+        match |= {} if search is None else found_by(search)
+        # Few are found, and few are somebody's: sorted in memory.
+        index = "names" if search else "by_name" if sort.by_name else "newest"
+        cursor = self._accounts.find(match, hint=index if search or account_ids is None else "_id_")
+        cursor = cursor.sort(order_of(sort, "sort_name" if sort.by_name else "created_at", "_id"))
         found = [from_document(Account, document) async for document in cursor.skip(skip).limit(limit)]
-        if account_ids is None:
+        if not match:
             return found, await self._accounts.estimated_document_count()
         return found, await self._accounts.count_documents(match)
 
     @guarded
     async def update(self, account_id: str, changes: dict[str, Any]) -> Account | None:
-        return await self._changed({"_id": account_id}, set_or_unset(changes))
+        return await self._changed({"_id": account_id}, set_or_unset(with_names(changes, "account_name")))
 
     @guarded
     async def reserve(self, account_id: str, attempt_id: str, units: Decimal) -> bool:

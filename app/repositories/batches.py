@@ -9,8 +9,20 @@ from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from app.domain.batches import Batch, BatchStatus, Block, LogEntry, LoggedEntry, Pace, Shortage
+from app.domain.searching import NameSort, Search
 from app.repositories.database import Database, Document, Repository, guarded
-from app.repositories.documents import any_of, from_document, optional, plain, readable, set_or_unset, to_document
+from app.repositories.documents import (
+    any_of,
+    found_by,
+    from_document,
+    optional,
+    order_of,
+    plain,
+    readable,
+    set_or_unset,
+    to_document,
+    with_names,
+)
 from app.repositories.turns import advance_turns
 
 PUT_ASIDE = timedelta(minutes=10)
@@ -59,6 +71,8 @@ class MongoBatches(Repository):
         limit: int,
         skip: int,
         parent_batch_id: str | None = None,
+        sort: NameSort = NameSort.NEWEST,
+        search: Search | None = None,
     ) -> tuple[list[Batch], int]:
         match: Document = {}
         if parent_batch_id is not None:
@@ -67,14 +81,22 @@ class MongoBatches(Repository):
             match["account_id"] = any_of(account_ids)
         if statuses is not None:
             match["status"] = {"$in": [status.value for status in statuses]}
+        match |= {} if search is None else found_by(search)
+        # Runs of one batch, and what is found by name, are few: sorted in memory.
+        by_name = "by_name" if account_ids is None else "by_name_of_account"
+        index = "names" if search else by_name if sort.by_name and not parent_batch_id else None
         # Deleted ones are few, and looked through; counted by themselves the rest is counted from an index.
-        cursor = self._batches.find(match | _NOT_DELETED).sort([("created_at", DESCENDING), ("_id", DESCENDING)])
+        cursor = self._batches.find(match | _NOT_DELETED, hint=index)
+        cursor = cursor.sort(order_of(sort, "sort_name" if sort.by_name else "created_at", "_id"))
         found = [from_document(Batch, document) async for document in cursor.skip(skip).limit(limit)]
-        return found, await self._count(match) - await self._batches.count_documents(match | DELETED, hint="deleted")
+        return found, await self._count(match, index) - await self._batches.count_documents(
+            match | DELETED, hint="deleted"
+        )
 
-    async def _count(self, match: Document) -> int:
+    async def _count(self, match: Document, index: str | None) -> int:
         if match:
-            return await self._batches.count_documents(match)
+            hint: dict[str, Any] = {"hint": index} if index else {}
+            return await self._batches.count_documents(match, **hint)
         return await self._batches.estimated_document_count()
 
     @guarded
@@ -254,7 +276,7 @@ class MongoBatches(Repository):
         return [_logged(document) async for document in cursor]
 
     async def _changed(self, match: Document, changes: dict[str, Any]) -> Batch | None:
-        update = set_or_unset(changes)
+        update = set_or_unset(with_names(changes, "name"))
         update["$inc"] = {"revision": 1}
         return optional(
             Batch, await self._batches.find_one_and_update(match, update, return_document=ReturnDocument.AFTER)

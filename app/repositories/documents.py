@@ -4,12 +4,13 @@ A document has the model's fields, its id as `_id`, and no field for None, so th
 """
 
 from collections.abc import Collection
-from datetime import time
+from datetime import time, timedelta
 from enum import Enum
 from typing import Any, TypeVar
 
 import structlog
 from pydantic import BaseModel, ValidationError
+from pymongo import ASCENDING, DESCENDING
 
 from app.domain.access import ApiKey, RefreshToken, User
 from app.domain.accounts import Account
@@ -19,6 +20,7 @@ from app.domain.from_numbers import FromNumber
 from app.domain.jobs import Job
 from app.domain.persons import OtherJob
 from app.domain.reading import Place
+from app.domain.searching import AgeSort, NameSort, Search, name_words, sort_name
 from app.domain.transactions import Transaction
 from app.domain.uploads import Upload
 from app.domain.workers import Worker
@@ -101,12 +103,33 @@ def any_of(values: Collection[str]) -> Any:
     return next(iter(values)) if len(values) == 1 else {"$in": list(values)}
 
 
-def parts_behind(after: Place | None) -> list[Document]:
-    """What of a list, newest first, comes behind a place: one query after another, each of which an index answers in
-    order, also where thousands were created at one instant."""
+def parts_behind(after: Place | None, sort: AgeSort = AgeSort.NEWEST) -> list[Document]:
+    """What of a list comes behind a place: one query after another, each of which an index answers in order, also where
+    thousands were created at one instant."""
     if after is None:
         return [{}]
-    return [{"created_at": after.at, "_id": {"$lt": after.id}}, {"created_at": {"$lt": after.at}}]
+    behind = "$gt" if sort.ascending else "$lt"
+    # As a span: one point would take `created_at` out of the order, and MongoDB sort all of that instant in memory.
+    instant = {"$gte": after.at, "$lt": after.at + timedelta(milliseconds=1)}
+    return [{"created_at": instant, "_id": {behind: after.id}}, {"created_at": {behind: after.at}}]
+
+
+def order_of(sort: AgeSort | NameSort, *fields: str) -> list[tuple[str, int]]:
+    """How MongoDB sorts by these fields."""
+    return [(field, ASCENDING if sort.ascending else DESCENDING) for field in fields]
+
+
+def found_by(search: Search) -> Document:
+    """What a document must match. Each range is of one element: without `$elemMatch` MongoDB uses only half of it."""
+    ranges = [{search.field: {"$elemMatch": {"$gte": since, "$lt": until}}} for since, until in search.ranges]
+    return ranges[0] if len(ranges) == 1 else {"$or": ranges}
+
+
+def with_names(changes: dict[str, Any], field: str) -> dict[str, Any]:
+    """The changes and, if the name in `field` is one of them, what follows from it."""
+    if field not in changes:
+        return changes
+    return {**changes, "sort_name": sort_name(changes[field]), "name_words": name_words(changes[field])}
 
 
 def set_or_unset(changes: dict[str, Any]) -> Document:

@@ -15,6 +15,9 @@ INDEXES: dict[str, list[IndexModel]] = {
     "accounts": [
         # GET /accounts, newest first.
         IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)], name="newest"),
+        # GET /accounts?sort=name, ?q=
+        IndexModel([("sort_name", ASCENDING), ("_id", ASCENDING)], name="by_name"),
+        IndexModel([("name_words", ASCENDING)], name="names"),
         # The clean-up of every worker: which accounts hold reservations? Its key never changes, so that reserving
         # touches the index only for an account's first reservation.
         IndexModel(
@@ -51,6 +54,13 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         # GET /batches, newest first.
         IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)], name="newest"),
+        # GET /batches?sort=name, of an account or of all.
+        IndexModel(
+            [("account_id", ASCENDING), ("sort_name", ASCENDING), ("_id", ASCENDING)], name="by_name_of_account"
+        ),
+        IndexModel([("sort_name", ASCENDING), ("_id", ASCENDING)], name="by_name"),
+        # GET /batches?q=
+        IndexModel([("name_words", ASCENDING), ("account_id", ASCENDING)], name="names"),
         # GET /dashboard/stats: how many are in each status.
         IndexModel([("account_id", ASCENDING), ("status", ASCENDING)], name="statuses_of_account"),
         # Every list and figure of batches: how many of those counted were deleted.
@@ -113,6 +123,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         # The dial protocol: what else was tried with this person, over all batches of the account. And the preview:
         # whose calls are still to come?
         IndexModel([("account_id", ASCENDING), ("person_keys", ASCENDING)], name="person"),
+        # GET /jobs?account_id=&q=: whose name has a word that begins so? Written once, with the job.
+        IndexModel([("account_id", ASCENDING), ("name_words", ASCENDING)], name="names"),
         # GET /jobs with any filter, newest first, and how many there are: see MongoJobs.page. Each costs some 15 µs of
         # mongod's CPU a move (docs/benchmarks.md).
         _list_of_jobs("list_of_batch", ("batch_id", ASCENDING), ("_id", DESCENDING)),

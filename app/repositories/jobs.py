@@ -6,15 +6,25 @@ What the workers do with them is in job_queue.py.
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from pymongo import ASCENDING, DESCENDING, ReturnDocument
+from pymongo import ASCENDING, ReturnDocument
 from pymongo.errors import BulkWriteError
 
 from app.domain.jobs import FINAL, IN_FLIGHT, OPERATOR_PRIORITY, Job, JobState, WaitingFor
 from app.domain.messages import Message
 from app.domain.reading import Place
+from app.domain.searching import AgeSort, Search
 from app.domain.timeline import JobEvent, TimelineEvent
 from app.repositories.database import Database, Document, Repository, guarded
-from app.repositories.documents import any_of, from_document, optional, parts_behind, plain, to_document
+from app.repositories.documents import (
+    any_of,
+    found_by,
+    from_document,
+    optional,
+    order_of,
+    parts_behind,
+    plain,
+    to_document,
+)
 from app.repositories.timelines import WITHOUT_TIMELINE, appended, pushed
 
 DUPLICATE_KEY = 11000
@@ -86,6 +96,8 @@ class MongoJobs(Repository):
         skip: int,
         after: Place | None = None,
         person_key: str | None = None,
+        search: Search | None = None,
+        sort: AgeSort = AgeSort.NEWEST,
     ) -> tuple[list[Job], int | None]:
         match: Document = {}
         if account_ids is not None:
@@ -100,10 +112,15 @@ class MongoJobs(Repository):
         if person_key is not None:
             # Few, whatever else is asked: sorted in memory.
             match["person_keys"], index = person_key, "person"
+        if search is not None:
+            match["$and"], index = [found_by(search)], _SEARCHED[search.field]
         # A batch's jobs are numbered in its contacts' order, so `_id` alone sorts them.
-        order = [("_id", DESCENDING)] if batch_id else [("created_at", DESCENDING), ("_id", DESCENDING)]
+        order = order_of(sort, *(["_id"] if batch_id else ["created_at", "_id"]))
+        parts = parts_behind(after, sort)
+        if batch_id and after:
+            parts = [{"_id": {"$gt" if sort.ascending else "$lt": after.id}}]
         found: list[Job] = []
-        for part in [{"_id": {"$lt": after.id}}] if batch_id and after else parts_behind(after):
+        for part in parts:
             cursor = self._jobs.find(_ANY_STATUS | match | part, WITHOUT_TIMELINE, hint=index).sort(order)
             cursor = cursor.skip(skip).limit(limit - len(found))
             found += [from_document(Job, document) async for document in cursor]
@@ -114,6 +131,11 @@ class MongoJobs(Repository):
         if match:
             return found, await self._jobs.count_documents(match, hint=index)
         return found, await self._jobs.estimated_document_count()
+
+    @guarded
+    async def count_found(self, account_id: str, search: Search, at_most: int) -> int:
+        match = {"account_id": account_id, **found_by(search)}
+        return await self._jobs.count_documents(match, hint=_SEARCHED[search.field], limit=at_most)
 
     @guarded
     async def counts(self, batch_ids: Sequence[str]) -> dict[str, dict[JobState, int]]:
@@ -214,6 +236,8 @@ class MongoJobs(Repository):
         )
 
 
+_SEARCHED = {"name_words": "names", "person_keys": "person"}
+"""The index of each field that contacts are found by."""
 _ANY_STATUS: Document = {
     "state": {"$in": [state.value for state in JobState]},
     "waiting_for": {"$in": [*(reason.value for reason in WaitingFor), None]},

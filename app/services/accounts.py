@@ -17,6 +17,7 @@ from app.domain.person_caps import PersonCap
 from app.domain.phone_numbers import normalise_phone, region_of_timezone
 from app.domain.ports import Accounts, Batches, Jobs, Time, Transactions
 from app.domain.reading import Place, percent
+from app.domain.searching import NameSort, Search
 from app.domain.transactions import Transaction, TransactionType, Usage
 from app.services.ids import new_id
 from app.services.ledger import post_entries
@@ -121,8 +122,16 @@ class AccountService:
         """Those that exist, by id."""
         return await self._accounts.get_many(account_ids)
 
-    async def page(self, *, account_ids: Collection[str] | None, limit: int, skip: int) -> tuple[list[Account], int]:
-        return await self._accounts.page(account_ids=account_ids, limit=limit, skip=skip)
+    async def page(
+        self,
+        *,
+        account_ids: Collection[str] | None,
+        limit: int,
+        skip: int,
+        sort: NameSort = NameSort.NEWEST,
+        search: Search | None = None,
+    ) -> tuple[list[Account], int]:
+        return await self._accounts.page(account_ids=account_ids, limit=limit, skip=skip, sort=sort, search=search)
 
     async def phone_of(self, account_id: str, written: str) -> str:
         """A number as somebody of the account writes it, in E.164. Raises NotFound or InvalidInput."""

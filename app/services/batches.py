@@ -15,6 +15,7 @@ from app.domain.jobs import FINAL, IN_FLIGHT, JobState
 from app.domain.messages import Message
 from app.domain.ports import Batches, Jobs, Time, Transactions
 from app.domain.recurrence import first_after
+from app.domain.searching import NameSort, Search
 from app.domain.transactions import Usage
 from app.services.batch_events import log_event
 from app.services.explaining import Explaining
@@ -173,10 +174,17 @@ class BatchService:
         limit: int,
         skip: int,
         parent_batch_id: str | None = None,
+        sort: NameSort = NameSort.NEWEST,
+        search: Search | None = None,
     ) -> tuple[list[BatchView], int]:
-        statuses = _statuses(status, is_active)
         batches, total = await self._batches.page(
-            account_ids=account_ids, statuses=statuses, parent_batch_id=parent_batch_id, limit=limit, skip=skip
+            account_ids=account_ids,
+            statuses=_statuses(status, is_active),
+            parent_batch_id=parent_batch_id,
+            limit=limit,
+            skip=skip,
+            sort=sort,
+            search=search,
         )
         return await self.views(batches), total
 

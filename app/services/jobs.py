@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.domain.batches import Batch, BatchStatus
-from app.domain.errors import Conflict, NotFound
+from app.domain.errors import Conflict, FieldError, InvalidInput, NotFound
 from app.domain.explanation import Explanation
 from app.domain.jobs import IN_FLIGHT, Job, JobState, WaitingFor
 from app.domain.messages import Message
 from app.domain.ports import Batches, Jobs, Time
 from app.domain.reading import Place
 from app.domain.retry_policy import first_phone
+from app.domain.searching import MOST_FOUND, AgeSort, Search
 from app.domain.timeline import TimelineEvent, told
 from app.services.batch_events import log_event
 from app.services.explaining import Explaining
@@ -102,18 +103,25 @@ class JobService:
         skip: int,
         after: Place | None = None,
         phone: str | None = None,
+        search: Search | None = None,
+        sort: AgeSort = AgeSort.NEWEST,
     ) -> tuple[list[JobView], int | None]:
-        """Newest first, from behind `after`, and without it how many there are in all.
+        """From behind `after`, and without it how many there are in all.
 
-        `phone`: E.164; only contacts that have it, of the `account_ids`, which must then be given.
+        `phone`: E.164; only contacts that have it. `search`: only those that it finds. Either needs `account_ids`, a
+        search exactly one. Raises InvalidInput for a search that finds too many.
         """
         states, waiting_for = _filter(status)
+        if search is not None and account_ids:
+            (account_id,) = account_ids
+            if await self._jobs.count_found(account_id, search, MOST_FOUND + 1) > MOST_FOUND:
+                raise InvalidInput([FieldError.of(("query", "q"), "search_too_wide", limit=MOST_FOUND)])
         if account_ids is not None and batch_id is not None:
             batch = await self._batches.get(batch_id)
             if batch is None or batch.account_id not in account_ids:
                 return [], 0
             # All its jobs are the account's; to ask each of them would cost as much as reading them all.
-            account_ids = None if phone is None else [batch.account_id]
+            account_ids = None if phone is None and search is None else [batch.account_id]
         jobs, total = await self._jobs.page(
             account_ids=account_ids,
             batch_id=batch_id,
@@ -123,6 +131,8 @@ class JobService:
             skip=skip,
             after=after,
             person_key=phone,
+            search=search,
+            sort=sort,
         )
         batches = {batch_id: await self._batches.get(batch_id) for batch_id in {job.batch_id for job in jobs}}
         # A job without its batch is what an import that is being undone has left for a moment.

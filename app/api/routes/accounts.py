@@ -23,9 +23,11 @@ from app.api.schemas.account_replies import (
 from app.api.schemas.accounts import ChangeAccount, CreateAccount, TopUp
 from app.api.schemas.batch_replies import BatchReply, batch_reply
 from app.api.schemas.common import AnyCase
+from app.api.searching import NamePart, SortDep, named
 from app.domain.batches import BatchStatus
 from app.domain.money import Pricing
 from app.domain.reading import Place
+from app.domain.searching import NameSort
 
 router = APIRouter(prefix="/accounts", tags=["accounts"])
 
@@ -49,10 +51,16 @@ async def create_account(
 
 @router.get("", summary="List accounts", responses=problems())
 async def list_accounts(
-    container: ContainerDep, principal: PrincipalDep, page: PageDep, request: Request, response: Response
+    container: ContainerDep,
+    principal: PrincipalDep,
+    page: PageDep,
+    request: Request,
+    response: Response,
+    q: NamePart = None,
+    sort: SortDep = NameSort.NEWEST,
 ) -> list[AccountReply]:
     accounts, total = await container.accounts.page(
-        account_ids=principal.visible(None), limit=page.limit, skip=page.skip
+        account_ids=principal.visible(None), limit=page.limit, skip=page.skip, sort=sort, search=named(q)
     )
     announce(request, response, page, total)
     return [account_reply(account) for account in accounts]
@@ -131,10 +139,18 @@ async def list_account_batches(
     response: Response,
     status: Annotated[BatchStatus | None, AnyCase, Query()] = None,
     is_active: bool | None = None,
+    q: NamePart = None,
+    sort: SortDep = NameSort.NEWEST,
 ) -> list[BatchReply]:
     await container.accounts.get(account_id)
     views, total = await container.batches.page(
-        account_ids=[account_id], status=status, is_active=is_active, limit=page.limit, skip=page.skip
+        account_ids=[account_id],
+        status=status,
+        is_active=is_active,
+        limit=page.limit,
+        skip=page.skip,
+        sort=sort,
+        search=named(q),
     )
     announce(request, response, page, total)
     return [batch_reply(view, language) for view in views]

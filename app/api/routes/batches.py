@@ -24,7 +24,9 @@ from app.api.schemas.batches import ChangeBatch, CreateBatch
 from app.api.schemas.common import AnyCase
 from app.api.schemas.jobs import job_reply
 from app.api.schemas.reading import SummaryReply, summary_reply
+from app.api.searching import NamePart, SortDep, named
 from app.domain.batches import BatchStatus
+from app.domain.searching import NameSort
 
 router = APIRouter(prefix="/batches", tags=["batches"])
 
@@ -60,8 +62,12 @@ async def list_batches(
     status: Annotated[BatchStatus | None, AnyCase, Query()] = None,
     is_active: bool | None = None,
     parent_batch_id: Annotated[str | None, Query(description="The runs of this recurring batch.")] = None,
+    q: NamePart = None,
+    sort: SortDep = NameSort.NEWEST,
 ) -> list[BatchReply]:
     views, total = await container.batches.page(
+        sort=sort,
+        search=named(q),
         parent_batch_id=parent_batch_id,
         account_ids=principal.visible(account_id),
         status=status,

@@ -11,10 +11,12 @@ from app.api.schemas.common import AnyCase
 from app.api.schemas.do_not_call import WrittenPhone
 from app.api.schemas.jobs import JobDetailReply, JobReply, job_detail_reply, job_reply
 from app.api.schemas.timelines import TimelineReply, timeline_reply
+from app.api.searching import Searched, usable
 from app.bootstrap import Container
 from app.domain.errors import FieldError, InvalidInput
 from app.domain.messages import Language
 from app.domain.reading import Place
+from app.domain.searching import MOST_FOUND, AgeSort, contact_search
 from app.services.jobs import JobView, ShownStatus
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -34,11 +36,24 @@ async def list_jobs(
     phone: Annotated[
         WrittenPhone | None, Query(description="Only contacts with this number; needs `account_id`.")
     ] = None,
+    q: Annotated[
+        Searched | None,
+        Query(
+            description="Only contacts of whose name a word begins so (or of whom the national id or, from `+` on, a "
+            f"phone does); accents and capitals do not matter. Needs `account_id`, and at most {MOST_FOUND} contacts."
+        ),
+    ] = None,
+    sort: Annotated[AgeSort, AnyCase, Query()] = AgeSort.NEWEST,
 ) -> list[JobReply]:
     if phone is not None and account_id is None:
         raise InvalidInput([FieldError.of(("query", "phone"), "phone_needs_account")])
+    if q is not None and account_id is None:
+        raise InvalidInput([FieldError.of(("query", "q"), "search_needs_account")])
     visible = principal.visible(account_id)
     number = await container.accounts.phone_of(account_id, phone) if account_id and phone and visible else None
+    search = None
+    if q is not None and account_id and visible:
+        search = usable(contact_search(q, (await container.accounts.get(account_id)).country), q)
     views, total = await container.jobs.page(
         account_ids=visible,
         batch_id=batch_id,
@@ -47,6 +62,8 @@ async def list_jobs(
         skip=page.skip,
         after=page.after,
         phone=number,
+        search=search,
+        sort=sort,
     )
     views = announce_places(
         request, response, page, total, views, lambda view: Place(view.job.created_at, view.job.job_id)

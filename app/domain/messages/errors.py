@@ -232,6 +232,18 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Para buscar por teléfono indique también la cuenta (account_id).",
         "en": "To search by phone name the account too (account_id).",
     },
+    "search_needs_account": {
+        "es": "Para buscar contactos indique también la cuenta (account_id).",
+        "en": "To search for contacts name the account too (account_id).",
+    },
+    "search_unusable": {
+        "es": "«{value}» no sirve para buscar: escriba el comienzo de un nombre, un RUT o DNI, o un teléfono.",
+        "en": "«{value}» cannot be searched for: write the beginning of a name, a national id, or a phone.",
+    },
+    "search_too_wide": {
+        "es": "Hay más de {limit} contactos así. Escriba más del nombre, o el RUT o teléfono completo.",
+        "en": "There are more than {limit} such contacts. Write more of the name, or the whole national id or phone.",
+    },
     "date_malformed": {
         "es": "«{value}» no es una fecha: escriba AAAA-MM-DD o un instante como 2025-10-24T10:00:00Z.",
         "en": "“{value}” is no date: write YYYY-MM-DD or an instant such as 2025-10-24T10:00:00Z.",
