@@ -6,13 +6,12 @@
 the contact's first phone, its final status, its last disposition, its counted attempts and the calls placed.
 """
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.domain.contact_import import import_contacts
-from app.integrations.spreadsheets.files import SpreadsheetFiles
+from app.integrations.spreadsheets.reader import read_table
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 MAX_ATTEMPTS = 3
@@ -67,7 +66,7 @@ REST = Scenario(0, (ANSWERED,), "completed", "answered", 1)
 
 
 def main() -> None:
-    table = asyncio.run(SpreadsheetFiles().read(EXAMPLES / "contactos.xlsx", "contactos.xlsx"))
+    table = read_table(EXAMPLES / "contactos.xlsx")
     contacts = [row.contact.phones for row in import_contacts(table, country="CL").contacts]
     numbers: dict[str, list[Any]] = {}
     expected: dict[str, dict[str, Any]] = {}

@@ -1,12 +1,12 @@
 """What the contacts of a whole list give a script: found out while the list is read, so that nobody reads it again."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 
 from pydantic import BaseModel, Field
 
 from app.domain.column_mapping import slug
-from app.domain.contacts import Contact, ContactRow
+from app.domain.contacts import ContactRow
 from app.domain.errors import FieldError
 from app.domain.messages import Message
 from app.domain.variables import GIVEN_BY_EVERY_CALL, own_variables, placeholders
@@ -57,12 +57,12 @@ class AvailableVariables(BaseModel):
     def of(cls, rows: Iterable[ContactRow]) -> "AvailableVariables":
         available = cls()
         for row in rows:
-            available.count(row.row_number, row.contact)
+            available.count(row.row_number, own_variables(row.contact))
         return available
 
-    def count(self, row_number: int, contact: Contact) -> None:
-        """Take one more contact into account. Called for every row of a list: it takes 2 µs."""
-        own, gaps = own_variables(contact), self.gaps
+    def count(self, row_number: int, own: Mapping[str, str]) -> None:
+        """Take one more contact into account, of which `own` are the variables. Called for every row of a list."""
+        gaps = self.gaps
         if not own.keys() <= gaps.keys():
             for name in [name for name in own if name not in gaps]:
                 gaps[name] = Gap(rows=self.contacts, first_rows=self.first_rows[:])

@@ -16,8 +16,9 @@ from app.domain.contact_sheet import understand
 from app.domain.contacts import MAX_PHONES, Contact, ContactRow
 from app.domain.errors import FieldError
 from app.domain.national_ids import has_wrong_check_digit
+from app.domain.ordinary_numbers import ordinary_number
 from app.domain.phone_numbers import PhoneNumber, normalise_phone, region_of_country, split_phones
-from app.domain.tables import MAX_CELL_CHARS, Cell, Row, Table, cell_text, one_line, shown
+from app.domain.tables import MAX_CELL_CHARS, Cell, Row, Table, one_line, row_texts, shown
 
 _NAME_PARTS = ("first_name", "middle_name", "last_name", "second_last_name")
 
@@ -62,8 +63,9 @@ class ContactImport:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """The columns by what they are read for."""
+    """The columns by what they are read for. `width` columns are in the sheet, some of them perhaps for nothing."""
 
+    width: int
     phones: list[MappedColumn]
     names: list[MappedColumn]
     email: MappedColumn | None
@@ -71,7 +73,7 @@ class _Layout:
     area_code: MappedColumn | None
     timezone: MappedColumn | None
     national_id: MappedColumn | None
-    custom: list[MappedColumn]
+    custom: list[tuple[str, int]]
     all: tuple[MappedColumn, ...]
 
 
@@ -90,13 +92,17 @@ class _RowReport:
 
 
 class ReadRow(NamedTuple):
-    """One row of the list. `contact` is None if it is rejected, for its `errors`."""
+    """One row of the list. `fields`, as `contacts.Contact` takes them, are None if it is rejected, for its `errors`."""
 
     row: Row
-    contact: Contact | None
+    fields: dict[str, Any] | None
     errors: list[FieldError]
     warnings: list[FieldError]
     duplicate: Duplicate | None
+
+    def contact(self) -> ContactRow | None:
+        """The fields validated, which costs more than to read them."""
+        return ContactRow(self.row.number, Contact.model_validate(self.fields)) if self.fields else None
 
 
 def import_contacts(table: Table, *, country: str | None) -> ContactImport:
@@ -110,8 +116,8 @@ def import_contacts(table: Table, *, country: str | None) -> ContactImport:
     mapping, data = understand(table, {})
     rows = list(read_rows(mapping, data, country))
     return ContactImport(
-        contacts=[ContactRow(read.row.number, read.contact) for read in rows if read.contact],
-        row_errors=[RowIssues(read.row.number, read.errors) for read in rows if not read.contact],
+        contacts=[contact for read in rows if (contact := read.contact())],
+        row_errors=[RowIssues(read.row.number, read.errors) for read in rows if not read.fields],
         row_warnings=[RowIssues(read.row.number, read.warnings) for read in rows if read.warnings],
         duplicates=[read.duplicate for read in rows if read.duplicate],
         mapping=mapping,
@@ -123,13 +129,13 @@ def import_contacts(table: Table, *, country: str | None) -> ContactImport:
 
 def read_rows(mapping: ColumnMapping, data: Sequence[Row], country: str | None) -> Iterator[ReadRow]:
     """Each row of the list as it is asked for, in order."""
-    layout = _layout(mapping)
+    layout = _layout(mapping, max((len(row.cells) for row in data), default=0))
     first_rows: dict[str, int] = {}
     for row in data:
         report = _RowReport()
-        contact = _contact(row, layout, country, report)
-        duplicate = _duplicate(row.number, contact, first_rows) if contact else None
-        yield ReadRow(row, contact, report.errors, report.warnings, duplicate)
+        fields = _fields(row, layout, country, report)
+        duplicate = _duplicate(row.number, fields["phones"], first_rows) if fields else None
+        yield ReadRow(row, fields, report.errors, report.warnings, duplicate)
 
 
 def is_email(text: str) -> bool:
@@ -140,10 +146,11 @@ def is_email(text: str) -> bool:
 # --- The columns
 
 
-def _layout(mapping: ColumnMapping) -> _Layout:
+def _layout(mapping: ColumnMapping, width: int) -> _Layout:
     name = mapping.first("name")
     parts = [column for target in _NAME_PARTS if (column := mapping.first(target))]
     return _Layout(
+        width=max(width, len(mapping.headers())),
         phones=mapping.phones,
         names=[name] if name else parts,
         email=mapping.first("email"),
@@ -151,7 +158,7 @@ def _layout(mapping: ColumnMapping) -> _Layout:
         area_code=mapping.first("area_code"),
         timezone=mapping.first("timezone"),
         national_id=next((column for column in mapping.columns if column.national_id), None),
-        custom=[column for column in mapping.columns if _is_spoken_by_its_column(column)],
+        custom=[(column.key, column.index) for column in mapping.columns if _is_spoken_by_its_column(column)],
         all=tuple(column for column in mapping.columns if column.target != "ignore"),
     )
 
@@ -166,31 +173,26 @@ def _is_spoken_by_its_column(column: MappedColumn) -> bool:
 # --- One row
 
 
-def _contact(row: Row, layout: _Layout, country: str | None, report: _RowReport) -> Contact | None:
+def _fields(row: Row, layout: _Layout, country: str | None, report: _RowReport) -> dict[str, Any] | None:
     """The row as a contact, or None and at least one error in `report`."""
     texts = _texts(row.cells, layout, report)
     region = _region(texts, layout, country, report)
-    custom = {column.key: one_line(texts[column.index]) for column in layout.custom if texts[column.index]}
+    custom = {key: one_line(texts[index]) for key, index in layout.custom if texts[index]}
     phones = _phones(texts, layout, region, custom, report)
     timezone = _time_zone(texts, layout, report)
     if report.errors:
         return None
     email = _email(texts, layout, custom, report)
-    name = " ".join(one_line(texts[column.index]) for column in layout.names if texts[column.index])
+    name = " ".join([one_line(texts[column.index]) for column in layout.names if texts[column.index]])
     if not name:
         report.warn(layout.names[0] if layout.names else layout.phones[0], "name_missing")
     national_id = _national_id(texts, layout, region, report)
-    return Contact(
-        name=name,
-        phones=phones,
-        email=email,
-        dni=national_id or None,
-        timezone=timezone,
-        custom_fields=custom,
-    )
+    fields = {"name": name, "phones": phones, "custom_fields": custom}
+    optional = (("email", email), ("dni", national_id), ("timezone", timezone))
+    return fields | {field: value for field, value in optional if value}
 
 
-def _national_id(texts: dict[int, str], layout: _Layout, region: str | None, report: _RowReport) -> str:
+def _national_id(texts: list[str], layout: _Layout, region: str | None, report: _RowReport) -> str:
     if layout.national_id is None:
         return ""
     written = one_line(texts[layout.national_id.index])
@@ -204,20 +206,19 @@ def _is_headed_rut(column: MappedColumn) -> bool:
     return not {"rut", "run"}.isdisjoint(column.key.split("_"))
 
 
-def _texts(cells: Sequence[Cell], layout: _Layout, report: _RowReport) -> dict[int, str]:
+def _texts(cells: Sequence[Cell], layout: _Layout, report: _RowReport) -> list[str]:
     """Each column's value by its index; "" where the row is shorter."""
-    width = len(cells)
-    texts = {}
-    for column in layout.all:
-        text = cell_text(cells[column.index]) if column.index < width else ""
-        if len(text) > MAX_CELL_CHARS:
-            report.error(column, "cell_too_long", header=column.header, limit=MAX_CELL_CHARS)
-            text = ""
-        texts[column.index] = text
+    texts = row_texts(cells)
+    texts += [""] * (layout.width - len(cells))
+    if max(map(len, texts)) > MAX_CELL_CHARS:
+        for column in layout.all:
+            if len(texts[column.index]) > MAX_CELL_CHARS:
+                report.error(column, "cell_too_long", header=column.header, limit=MAX_CELL_CHARS)
+                texts[column.index] = ""
     return texts
 
 
-def _region(texts: dict[int, str], layout: _Layout, country: str | None, report: _RowReport) -> str | None:
+def _region(texts: list[str], layout: _Layout, country: str | None, report: _RowReport) -> str | None:
     if layout.country is None or not texts[layout.country.index]:
         return country
     written = texts[layout.country.index]
@@ -227,7 +228,7 @@ def _region(texts: dict[int, str], layout: _Layout, country: str | None, report:
     return region or country
 
 
-def _time_zone(texts: dict[int, str], layout: _Layout, report: _RowReport) -> str | None:
+def _time_zone(texts: list[str], layout: _Layout, report: _RowReport) -> str | None:
     """None is the batch's. A zone that is not understood is an error: guessed hours would ring at night."""
     if layout.timezone is None or not texts[layout.timezone.index]:
         return None
@@ -239,7 +240,7 @@ def _time_zone(texts: dict[int, str], layout: _Layout, report: _RowReport) -> st
 
 
 def _phones(
-    texts: dict[int, str],
+    texts: list[str],
     layout: _Layout,
     region: str | None,
     custom: dict[str, str],
@@ -250,8 +251,8 @@ def _phones(
     bad: list[FieldError] = []
     area_code = texts[layout.area_code.index] if layout.area_code else ""
     for column in layout.phones:
-        for raw in split_phones(texts[column.index]):
-            found = _normalise(raw, region, area_code, mobile=column.mobile)
+        text = texts[column.index]
+        for raw, found in _numbers(text, region, area_code, mobile=column.mobile) if text else ():
             if found.e164 is None:
                 bad.extend(_bad_phone(column, raw, found))
             elif found.e164 not in phones:
@@ -264,6 +265,14 @@ def _phones(
     if not phones and not bad:
         _no_phone(texts, layout, report)
     return phones
+
+
+def _numbers(text: str, region: str | None, area_code: str, *, mobile: bool) -> list[tuple[str, PhoneNumber]]:
+    """What is written in a cell, and what became of it."""
+    ordinary = ordinary_number(text, region)
+    if ordinary:
+        return [(text, PhoneNumber(ordinary))]
+    return [(raw, _normalise(raw, region, area_code, mobile=mobile)) for raw in split_phones(text)]
 
 
 def _normalise(raw: str, region: str | None, area_code: str, *, mobile: bool) -> PhoneNumber:
@@ -286,7 +295,7 @@ def _note(found: PhoneNumber, raw: str, column: MappedColumn, custom: dict[str, 
         custom.setdefault(f"{column.key}_extension", found.extension)
 
 
-def _no_phone(texts: dict[int, str], layout: _Layout, report: _RowReport) -> None:
+def _no_phone(texts: list[str], layout: _Layout, report: _RowReport) -> None:
     for column in layout.phones:
         if texts[column.index]:
             report.error(column, "phone_not_a_number", value=shown(texts[column.index]))
@@ -295,7 +304,7 @@ def _no_phone(texts: dict[int, str], layout: _Layout, report: _RowReport) -> Non
         report.error(layout.phones[0], "phone_missing")
 
 
-def _email(texts: dict[int, str], layout: _Layout, custom: dict[str, str], report: _RowReport) -> str | None:
+def _email(texts: list[str], layout: _Layout, custom: dict[str, str], report: _RowReport) -> str | None:
     """The first address in the cell. A text that is none stays as a custom field, with a warning."""
     if layout.email is None or not texts[layout.email.index]:
         return None
@@ -311,10 +320,11 @@ def _email(texts: dict[int, str], layout: _Layout, custom: dict[str, str], repor
     return None
 
 
-def _duplicate(row_number: int, contact: Contact, first_rows: dict[str, int]) -> Duplicate | None:
+def _duplicate(row_number: int, phones: Sequence[str], first_rows: dict[str, int]) -> Duplicate | None:
     """Whether an earlier row has one of the contact's numbers; its own are remembered in `first_rows`."""
-    known = next((phone for phone in contact.phones if phone in first_rows), None)
-    found = Duplicate(row_number, first_rows[known], known) if known else None
-    for phone in contact.phones:
-        first_rows.setdefault(phone, row_number)
+    found = None
+    for phone in phones:
+        first_row = first_rows.setdefault(phone, row_number)
+        if first_row != row_number and found is None:
+            found = Duplicate(row_number, first_row, phone)
     return found

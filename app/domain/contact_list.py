@@ -1,11 +1,10 @@
 """A contact list on its way from the process that reads it to the database: in pieces, so that nobody holds it whole.
 
-The pieces are plain values: they cross a pipe and are stored as they are. Whoever uses a stored one validates it.
+The pieces are JSON: they cross a pipe and are stored as they are. Whoever uses a stored one validates it.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from pydantic import BaseModel, Field
 
@@ -14,7 +13,8 @@ from app.domain.column_mapping import ColumnMapping
 from app.domain.contact_import import Duplicate, ReadRow, RowIssues
 from app.domain.contacts import ContactRow
 from app.domain.errors import FieldError
-from app.domain.tables import cell_text
+from app.domain.tables import MAX_CELL_CHARS, cell_text
+from app.domain.variables import variables_of
 
 SHOWN_CONTACTS = 20
 SHOWN_ROWS = 200
@@ -48,11 +48,11 @@ class ListSummary(BaseModel):
     def count(self, read: ReadRow) -> None:
         """Take one more row into account."""
         self.total_rows += 1
-        if read.contact:
+        if read.fields:
             self.valid_rows += 1
-            self.variables.count(read.row.number, read.contact)
-            if self.valid_rows <= SHOWN_CONTACTS:
-                self.contacts.append(ContactRow(read.row.number, read.contact))
+            self.variables.count(read.row.number, variables_of(read.fields))
+            if self.valid_rows <= SHOWN_CONTACTS and (contact := read.contact()):
+                self.contacts.append(contact)
         else:
             self.invalid_rows += 1
             if self.invalid_rows <= SHOWN_ROWS:
@@ -67,12 +67,13 @@ class ListSummary(BaseModel):
                 self.duplicates.append(read.duplicate)
 
 
-class ListedContact(NamedTuple):
-    """A callable row: its number, the fields of a Contact without those that are None, its persons.person_keys."""
+class ContactPiece(NamedTuple):
+    """Some callable rows of a list, in order."""
 
-    row_number: int
-    contact: dict[str, Any]
-    person_keys: list[str]
+    persons: list[tuple[int, list[str]]]
+    """Each row's number and what its person is known by (contacts.person_keys)."""
+    rows: str
+    """ContactRows as JSON, without the fields that are None: `[[4, {"name": "Ana", "phones": [...]}], ...]`."""
 
 
 class RejectedRow(BaseModel):
@@ -84,15 +85,16 @@ class RejectedRow(BaseModel):
 
     @classmethod
     def of(cls, read: ReadRow) -> "RejectedRow":
-        return cls(row_number=read.row.number, cells=list(map(cell_text, read.row.cells)), issues=read.errors)
+        cells = [cell_text(cell)[: MAX_CELL_CHARS + 1] for cell in read.row.cells]
+        return cls(row_number=read.row.number, cells=cells, issues=read.errors)
 
 
 class ListTaker(Protocol):
     """Who gets the pieces, in the order of the rows, each when the one before was taken."""
 
-    async def take_contacts(self, rows: list[ListedContact]) -> None: ...
-    async def take_rejected(self, rows: list[Mapping[str, Any]]) -> None:
-        """RejectedRows, as plain values."""
+    async def take_contacts(self, piece: ContactPiece) -> None: ...
+    async def take_rejected(self, rows: str) -> None:
+        """RejectedRows as JSON."""
 
 
 class ContactListReader(Protocol):

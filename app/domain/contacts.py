@@ -1,6 +1,7 @@
 """A contact: somebody to call, with the numbers to try and what the script may say about them."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -11,8 +12,8 @@ from app.domain.phone_numbers import E164_PATTERN
 MAX_PHONES = 20
 
 ID_PREFIX = "id:"
-_ID_DIGITS = 5
-"""The fewest digits of a real national id or passport; "S/N" and "no tiene" are nobody's."""
+# The fewest digits of a real national id or passport; "S/N" and "no tiene" are nobody's.
+_SEVERAL_DIGITS = re.compile(r"(?:[A-Z]*[0-9]){5}")
 _NOT_OF_AN_ID = re.compile(r"[^0-9A-Z]")
 
 E164 = Annotated[str, Field(pattern=E164_PATTERN)]
@@ -55,8 +56,13 @@ def person_keys(contact: Contact) -> list[str]:
     Two contacts are the same person if they share one key. A phone that two people share makes them one, which
     errs on the side of calling less.
     """
-    national_id = id_key(contact.dni or "")
-    return [national_id, *contact.phones] if national_id else [*contact.phones]
+    return keys_of_person(contact.dni, contact.phones)
+
+
+def keys_of_person(dni: str | None, phones: Sequence[str]) -> list[str]:
+    """See person_keys."""
+    national_id = id_key(dni) if dni else None
+    return [national_id, *phones] if national_id else [*phones]
 
 
 def id_key(text: str) -> str | None:
@@ -68,5 +74,4 @@ def id_key(text: str) -> str | None:
 def _bare_id(text: str) -> str | None:
     """`12.345.678-k` and `12345678K` are one id; None for what only fills the column."""
     bare = _NOT_OF_AN_ID.sub("", text.upper()).lstrip("0")
-    digits = sum(char.isdigit() for char in bare)
-    return bare if digits >= _ID_DIGITS and len(set(bare)) > 1 else None
+    return bare if _SEVERAL_DIGITS.match(bare) and len(set(bare)) > 1 else None

@@ -10,19 +10,21 @@ _SEPARATORS = re.compile(r"[\s.,\-\u2010-\u2015\u2212]+")
 
 def is_rut(text: str) -> bool:
     """Whether `text` is a RUT with the right check digit: modulo 11, weights 2 to 7 from the right."""
-    match = _RUT.fullmatch(_bare(text))
-    return match is not None and match.group(2).upper() == _check_digit(match.group(1))
+    match = _match(text)
+    return match is not None and _is_right(match)
 
 
 def has_wrong_check_digit(text: str) -> bool:
     """Whether `text` is written as a RUT, but for its check digit. Anything else ("pasaporte 123") is not judged."""
-    return _RUT.fullmatch(_bare(text)) is not None and not is_rut(text)
+    match = _match(text)
+    return match is not None and not _is_right(match)
 
 
-def _bare(text: str) -> str:
-    return _SEPARATORS.sub("", text)
+def _match(text: str) -> re.Match[str] | None:
+    return _RUT.fullmatch(_SEPARATORS.sub("", text))
 
 
-def _check_digit(number: str) -> str:
+def _is_right(match: re.Match[str]) -> bool:
+    number, digit = match.groups()
     total = sum(map(mul, map(int, reversed(number)), _WEIGHTS))
-    return "0123456789K"[-total % 11]
+    return bool("0123456789K"[-total % 11] == digit.upper())

@@ -14,7 +14,7 @@ from app.domain.accounts import Account
 from app.domain.batches import BATCH_ZONE, Batch, BatchStatus, Block, LogEntry, LoggedEntry, Pace, Shortage
 from app.domain.call_events import CallEvent, Hint
 from app.domain.calls import CallOrder, CallReport
-from app.domain.contact_list import ListedContact, ListSummary, RejectedRow
+from app.domain.contact_list import ContactPiece, ListSummary, RejectedRow
 from app.domain.contacts import ContactRow
 from app.domain.do_not_call import DoNotCallEntry
 from app.domain.from_numbers import CallEnd, FromNumber, Probe
@@ -432,13 +432,9 @@ class Uploads(Protocol):
     """Previewed lists. The pieces of one are saved first, each under its number, and the list itself last: what can
     be named is whole."""
 
-    async def save_contacts(
-        self, upload_id: str, number: int, rows: Sequence[ListedContact], now: datetime
-    ) -> None: ...
-    async def save_rejected(
-        self, upload_id: str, number: int, rows: Sequence[Mapping[str, Any]], now: datetime
-    ) -> None:
-        """RejectedRows, as plain values."""
+    async def save_contacts(self, upload_id: str, number: int, piece: ContactPiece, now: datetime) -> None: ...
+    async def save_rejected(self, upload_id: str, number: int, rows: str, now: datetime) -> None:
+        """RejectedRows as JSON."""
 
     async def save(
         self, upload_id: str, account_id: str, filename: str, summary: ListSummary, now: datetime

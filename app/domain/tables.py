@@ -1,14 +1,14 @@
-"""A spreadsheet's cells, free of file formats; the port through which services read files; and its limits.
+"""A spreadsheet's cells, free of file formats; and the limits of files.
 
 A limit exceeded is an error that names the limit: a list silently cut short would look complete.
 """
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from math import isfinite
-from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 MAX_UPLOAD_BYTES = 50 * 1024 * 1024
 MAX_ROWS = 500_000
@@ -44,17 +44,6 @@ class Table(NamedTuple):
     rows: list[Row]
 
 
-class SpreadsheetReader(Protocol):
-    """Reads an uploaded file of any supported format (xlsx, xls, ods, csv)."""
-
-    async def read(self, content: bytes | Path, filename: str) -> Table:
-        """The table of contacts in a file; `filename` is only for messages, the bytes decide the format.
-
-        Raises SpreadsheetRejected, with a code for each reason, if it cannot be read or holds no rows.
-        """
-        ...
-
-
 def cell_text(value: Cell) -> str:
     """What a person sees in the cell, trimmed; line breaks inside are kept.
 
@@ -75,9 +64,14 @@ def cell_text(value: Cell) -> str:
     return value.isoformat()
 
 
+def row_texts(cells: Iterable[Cell]) -> list[str]:
+    """cell_text of each; a call less for nearly all of them, of which a list has millions."""
+    return [cell.strip() if type(cell) is str and cell.isprintable() else cell_text(cell) for cell in cells]
+
+
 def clean_text(text: str) -> str:
     """The text without what nobody sees: controls, bidirectional marks, outer blanks."""
-    if not (text.isascii() and text.isprintable()):
+    if not text.isprintable():
         text = _ODD_SPACES.sub(" ", _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
     return text.strip()
 
@@ -96,6 +90,20 @@ def shown(text: str) -> str:
 def is_blank(value: Cell) -> bool:
     """Whether the cell shows nothing."""
     return value is None or (isinstance(value, str) and (not value or not clean_text(value)))
+
+
+def filled_rows(rows: Iterable[Sequence[Cell]], blank_columns: int = 0) -> Iterator[Row]:
+    """The rows that are not blank, numbered from 1, without the blank cells at their end.
+
+    `blank_columns` are missing on the left of each.
+    """
+    before = ("",) * blank_columns
+    for number, cells in enumerate(rows, start=1):
+        end = len(cells)
+        while end and is_blank(cells[end - 1]):
+            end -= 1
+        if end:
+            yield Row(number, (*before, *cells[:end]))
 
 
 def column_letters(index: int) -> str:

@@ -6,8 +6,9 @@ agent's prompt refers to.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.domain.contacts import Contact
@@ -49,11 +50,18 @@ def placeholders(script: str) -> list[str]:
 
 def own_variables(contact: Contact) -> dict[str, str]:
     """What `contact` itself has values for. Empty ones are left out."""
-    name, email = contact.name, contact.email or ""
-    own = {"nombre": name, "name": name} if name.strip() else {}
-    if email.strip():
+    name, email = contact.name.strip() and contact.name, contact.email or ""
+    filled = {key: value for key, value in contact.custom_fields.items() if value.strip()}
+    return variables_of({"name": name, "email": email.strip() and email, "custom_fields": filled})
+
+
+def variables_of(fields: Mapping[str, Any]) -> dict[str, str]:
+    """own_variables of a contact as a list gives it (contact_import.ReadRow): what is in it is not blank."""
+    name, email = fields["name"], fields.get("email")
+    own: dict[str, str] = {"nombre": name, "name": name} if name else {}
+    if email:
         own |= {"email": email, "correo": email}
-    own |= {key: value for key, value in contact.custom_fields.items() if value.strip()}
+    own |= fields["custom_fields"]
     return own
 
 

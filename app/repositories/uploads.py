@@ -3,16 +3,22 @@
 Documents remove themselves when they expire.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from app.domain.contact_list import ListedContact, ListSummary, RejectedRow
-from app.domain.contacts import Contact, ContactRow
+from pydantic import TypeAdapter
+
+from app.domain.contact_list import ContactPiece, ListSummary, RejectedRow
+from app.domain.contacts import ContactRow
 from app.domain.errors import NotFound
 from app.domain.uploads import Upload
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import optional, to_document
+
+# Rows are kept as the JSON that the reader sent: passed on unread, and validated once, in use. Older pieces are none.
+_JSON = {"$type": "string"}
+_CONTACTS = TypeAdapter(list[ContactRow])
+_REJECTED = TypeAdapter(list[RejectedRow])
 
 
 class MongoUploads(Repository):
@@ -24,15 +30,13 @@ class MongoUploads(Repository):
         self._retention = retention
 
     @guarded
-    async def save_contacts(self, upload_id: str, number: int, rows: Sequence[ListedContact], now: datetime) -> None:
-        contacts = [{"row": row.row_number, "contact": row.contact} for row in rows]
-        await self._chunks.insert_one({**self._piece(upload_id, number, now), "contacts": contacts})
+    async def save_contacts(self, upload_id: str, number: int, piece: ContactPiece, now: datetime) -> None:
+        range_of_rows = {"first_row": piece.persons[0][0], "last_row": piece.persons[-1][0]}
+        await self._chunks.insert_one({**self._piece(upload_id, number, now), **range_of_rows, "rows": piece.rows})
 
     @guarded
-    async def save_rejected(
-        self, upload_id: str, number: int, rows: Sequence[Mapping[str, Any]], now: datetime
-    ) -> None:
-        await self._rejected.insert_one({**self._piece(upload_id, number, now), "rows": list(rows)})
+    async def save_rejected(self, upload_id: str, number: int, rows: str, now: datetime) -> None:
+        await self._rejected.insert_one({**self._piece(upload_id, number, now), "rows": rows})
 
     @guarded
     async def save(self, upload_id: str, account_id: str, filename: str, summary: ListSummary, now: datetime) -> None:
@@ -72,18 +76,12 @@ class MongoUploads(Repository):
     @guarded
     async def some_contacts(self, upload_id: str, rows: Sequence[int], *, first: int) -> list[ContactRow]:
         if not rows:
-            start = {"upload_id": upload_id, "number": 0}
-            document = await self._chunks.find_one(start, {"contacts": {"$slice": first}})
-            return [] if document is None else _rows(document)
-        # The server goes through the pieces, which are as long as the list; only the rows asked for are sent.
-        wanted = {"$filter": {"input": "$contacts", "cond": {"$in": ["$$this.row", list(rows)]}}}
-        pipeline: list[Document] = [
-            {"$match": {"upload_id": upload_id}},
-            {"$project": {"number": True, "contacts": wanted}},
-            {"$match": {"contacts": {"$ne": []}}},
-            {"$sort": {"number": 1}},
-        ]
-        return [row async for document in await self._chunks.aggregate(pipeline) for row in _rows(document)]
+            return ((await self._chunk(upload_id, 0)) or [])[:first]
+        holding = [{"first_row": {"$lte": row}, "last_row": {"$gte": row}} for row in rows]
+        match = {"upload_id": upload_id, "rows": _JSON, "$or": holding}
+        found = [row async for document in self._chunks.find(match).sort("number") for row in _contacts(document)]
+        wanted = set(rows)
+        return [row for row in found if row.row_number in wanted]
 
     async def rejected(self, upload_id: str) -> AsyncIterator[list[RejectedRow]]:
         """The rejected rows that were kept."""
@@ -97,14 +95,14 @@ class MongoUploads(Repository):
 
     @guarded
     async def _chunk(self, upload_id: str, number: int) -> list[ContactRow] | None:
-        document = await self._chunks.find_one({"upload_id": upload_id, "number": number})
-        return None if document is None else _rows(document)
+        document = await self._chunks.find_one({"upload_id": upload_id, "number": number, "rows": _JSON})
+        return None if document is None else _contacts(document)
 
     @guarded
     async def _rejected_chunk(self, upload_id: str, number: int) -> list[RejectedRow]:
-        document = await self._rejected.find_one({"upload_id": upload_id, "number": number})
-        return [] if document is None else [RejectedRow.model_validate(row) for row in document["rows"]]
+        document = await self._rejected.find_one({"upload_id": upload_id, "number": number, "rows": _JSON})
+        return [] if document is None else _REJECTED.validate_json(document["rows"])
 
 
-def _rows(document: Document) -> list[ContactRow]:
-    return [ContactRow(row["row"], Contact.model_validate(row["contact"])) for row in document["contacts"]]
+def _contacts(document: Document) -> list[ContactRow]:
+    return _CONTACTS.validate_json(document["rows"])

@@ -1,6 +1,5 @@
 """Use cases of the do-not-call list: add, import, look up, remove. What it means for a call: domain/admission.py."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,12 +14,11 @@ from app.domain.do_not_call import (
     entry_id_of,
     matches,
 )
-from app.domain.do_not_call_import import NumberList, numbers_of
+from app.domain.do_not_call_import import NumberListReader, NumberSummary
 from app.domain.errors import FieldError, InvalidInput, NotFound
 from app.domain.messages import Message
 from app.domain.phone_numbers import normalise_phone
 from app.domain.ports import Accounts, Batches, DoNotCallList, Jobs, Time
-from app.domain.tables import SpreadsheetReader
 
 log = structlog.get_logger("api")
 
@@ -44,11 +42,14 @@ class Added:
     added: int
     already_there: int
 
+    def __add__(self, other: "Added") -> "Added":
+        return Added(self.added + other.added, self.already_there + other.already_there)
+
 
 @dataclass(frozen=True)
 class Imported:
     counts: Added
-    numbers: NumberList
+    numbers: NumberSummary
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class DoNotCallService:
         batches: Batches,
         jobs: Jobs,
         do_not_call: DoNotCallList,
-        reader: SpreadsheetReader,
+        reader: NumberListReader,
         time: Time,
     ) -> None:
         self._accounts = accounts
@@ -106,10 +107,14 @@ class DoNotCallService:
         """
         region = await self._region(listing.account_id)
         self._check_expiry(listing.expires_at)
-        table = await self._reader.read(content, filename)
-        # Seconds of pure computation for a large file: not on the event loop.
-        numbers = await asyncio.to_thread(numbers_of, table, country=region)
-        return Imported(await self._write(listing, numbers.phones, DoNotCallSource.IMPORT), numbers)
+        counts = Added(0, 0)
+
+        async def take(phones: list[str]) -> None:
+            nonlocal counts
+            counts += await self._write(listing, phones, DoNotCallSource.IMPORT)
+
+        numbers = await self._reader.read_numbers(content, filename, region, take)
+        return Imported(counts, numbers)
 
     async def page(
         self, *, account_id: str | None, phone: str | None, limit: int, skip: int

@@ -3,6 +3,7 @@
 from app.domain.available_variables import AvailableVariables
 from app.domain.ports import Uploads
 from app.domain.uploads import Upload
+from app.domain.variables import own_variables
 
 
 async def variables_of(uploads: Uploads, upload: Upload) -> AvailableVariables:
@@ -12,5 +13,5 @@ async def variables_of(uploads: Uploads, upload: Upload) -> AvailableVariables:
     counted = AvailableVariables()
     async for chunk in uploads.contacts(upload.upload_id):
         for row in chunk:
-            counted.count(row.row_number, row.contact)
+            counted.count(row.row_number, own_variables(row.contact))
     return counted

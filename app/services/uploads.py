@@ -1,11 +1,11 @@
 """Previewing a spreadsheet: read it once, say what is in it, keep its contacts for `POST /batches`."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from app.domain.contact_files import errors_header, errors_row
-from app.domain.contact_list import SHOWN_ROWS, ContactListReader, ListedContact, ListOrder, ListSummary
+from app.domain.contact_list import SHOWN_ROWS, ContactListReader, ContactPiece, ListOrder, ListSummary
 from app.domain.errors import NotFound
 from app.domain.messages import Language, render
 from app.domain.ports import Accounts, Jobs, Time, Uploads
@@ -91,25 +91,24 @@ class _Keeper:
         self._contact_pieces = self._rejected_pieces = 0
         self._seconds_left = SECONDS_FOR_ACTIVE
 
-    async def take_contacts(self, rows: list[ListedContact]) -> None:
-        await self._uploads.save_contacts(self.upload_id, self._contact_pieces, rows, self._time.now())
+    async def take_contacts(self, piece: ContactPiece) -> None:
+        await self._uploads.save_contacts(self.upload_id, self._contact_pieces, piece, self._time.now())
         self._contact_pieces += 1
         if self._seconds_left > 0:
             since = self._time.monotonic()
-            await self._look_up(rows)
+            await self._look_up(piece.persons)
             self._seconds_left -= self._time.monotonic() - since
 
-    async def take_rejected(self, rows: list[Mapping[str, Any]]) -> None:
+    async def take_rejected(self, rows: str) -> None:
         await self._uploads.save_rejected(self.upload_id, self._rejected_pieces, rows, self._time.now())
         self._rejected_pieces += 1
 
-    async def _look_up(self, rows: list[ListedContact]) -> None:
-        keys = [key for row in rows for key in row.person_keys]
-        active = await self._jobs.active_of_persons(self._account_id, keys)
-        for row in rows:
-            batch_id = next((active[key] for key in row.person_keys if key in active), None)
+    async def _look_up(self, persons: Sequence[tuple[int, list[str]]]) -> None:
+        active = await self._jobs.active_of_persons(self._account_id, [key for _, keys in persons for key in keys])
+        for row_number, keys in persons if active else ():
+            batch_id = next((active[key] for key in keys if key in active), None)
             if batch_id is not None:
                 self.active_rows += 1
                 if self.active_rows <= SHOWN_ROWS:
-                    self.active.append(ActiveContact(row.row_number, batch_id))
-        self.active_checked += len(rows)
+                    self.active.append(ActiveContact(row_number, batch_id))
+        self.active_checked += len(persons)

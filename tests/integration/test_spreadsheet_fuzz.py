@@ -12,7 +12,7 @@ from app.domain.contact_list import ListOrder, ListSummary
 from app.domain.errors import SpreadsheetRejected
 from app.domain.messages import CATALOGUE
 from app.integrations.spreadsheets.files import SpreadsheetFiles
-from tests.integration.test_spreadsheets import OLE2, ods
+from tests.spreadsheets import OLE2, ods
 
 ROWS = [["Nombre", "Teléfono", "Nota"], *([f"Año {n}", f"+5698765{n:04}", "x" * n] for n in range(30))]
 KNOWN = frozenset(CATALOGUE)

@@ -8,8 +8,7 @@ import openpyxl
 import pytest
 
 from app.domain.contact_import import import_contacts
-from app.integrations.spreadsheets.files import SpreadsheetFiles
-from tests.integration.test_spreadsheets import raw_xlsx, saved, text_cell, zipped
+from tests.spreadsheets import raw_xlsx, saved, table_of, text_cell, zipped
 
 HEAD = f'<row r="1">{text_cell("A1", "Nombre")}{text_cell("B1", "Fono")}{text_cell("C1", "Dato")}</row>'
 
@@ -35,8 +34,8 @@ def sheet_with(cell: str) -> bytes:
         ('<c r="C2"/>', None),
     ],
 )
-async def test_a_value(cell: str, shown: str | None) -> None:
-    table = await SpreadsheetFiles().read(sheet_with(cell), "x.xlsx")
+def test_a_value(cell: str, shown: str | None) -> None:
+    table = table_of(sheet_with(cell))
     (row,) = import_contacts(table, country="CL").contacts
     found = row.contact.custom_fields.get("dato")
     if "<r>" in cell:
@@ -56,13 +55,13 @@ async def test_a_value(cell: str, shown: str | None) -> None:
         (text_cell("B2", "912345678"), "+56912345678"),
     ],
 )
-async def test_a_phone(cell: str, e164: str) -> None:
+def test_a_phone(cell: str, e164: str) -> None:
     content = raw_xlsx(f'{HEAD}<row r="2">{text_cell("A2", "Ana")}{cell}</row>')
-    (row,) = import_contacts(await SpreadsheetFiles().read(content, "x.xlsx"), country="CL").contacts
+    (row,) = import_contacts(table_of(content), country="CL").contacts
     assert row.contact.phones == [e164]
 
 
-async def test_a_phone_in_a_cell_formatted_as_a_date() -> None:
+def test_a_phone_in_a_cell_formatted_as_a_date() -> None:
     """openpyxl reads "#VALUE!" there."""
     book = openpyxl.Workbook()
     sheet = book.active
@@ -70,21 +69,21 @@ async def test_a_phone_in_a_cell_formatted_as_a_date() -> None:
     sheet.append(["Nombre", "Fono", "Vence", "Hora"])
     sheet.append(["Ana", 987654321, date(2026, 1, 31), time(9, 30)])
     sheet["B2"].number_format = "dd/mm/yyyy"
-    (row,) = import_contacts(await SpreadsheetFiles().read(saved(book), "x.xlsx"), country="CL").contacts
+    (row,) = import_contacts(table_of(saved(book)), country="CL").contacts
     assert row.contact.phones == ["+56987654321"]
     assert row.contact.custom_fields == {"vence": "2026-01-31", "hora": "09:30:00"}
 
 
-async def test_a_dimension_that_is_too_small_hides_no_row() -> None:
+def test_a_dimension_that_is_too_small_hides_no_row() -> None:
     """openpyxl reads one row, and says nothing."""
     with zipfile.ZipFile(io.BytesIO(sheet_with(""))) as archive:
         parts = {name: archive.read(name).decode() for name in archive.namelist()}
     name = "xl/worksheets/sheet1.xml"
     parts[name] = parts[name].replace("<sheetData>", '<dimension ref="A1"/><sheetData>')
-    assert len((await SpreadsheetFiles().read(zipped(parts), "x.xlsx")).rows) == 2
+    assert len(table_of(zipped(parts)).rows) == 2
 
 
-async def test_parts_in_another_case_and_with_backslashes() -> None:
+def test_parts_in_another_case_and_with_backslashes() -> None:
     with zipfile.ZipFile(io.BytesIO(sheet_with(""))) as archive:
         parts = {name.replace("/", "\\"): archive.read(name).decode() for name in archive.namelist()}
-    assert len((await SpreadsheetFiles().read(zipped(parts), "x.xlsx")).rows) == 2
+    assert len(table_of(zipped(parts)).rows) == 2

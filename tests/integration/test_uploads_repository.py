@@ -1,12 +1,13 @@
 """Previewed files on a real MongoDB: whole or not at all."""
 
+import json
 from datetime import timedelta
 
 import pytest
 
 from app.bootstrap import Container
 from app.domain.column_mapping import ColumnMapping
-from app.domain.contact_list import ListedContact, ListSummary
+from app.domain.contact_list import ContactPiece, ListSummary
 from app.domain.contacts import ContactRow
 from app.domain.errors import NotFound
 from app.repositories.uploads import MongoUploads
@@ -31,10 +32,9 @@ def rows(count: int) -> list[ContactRow]:
 async def save(uploads: MongoUploads, count: int, upload_id: str = "upload-1") -> list[ContactRow]:
     contacts = rows(count)
     for number, start in enumerate(range(0, count, CHUNK)):
-        piece = [
-            ListedContact(row.row_number, row.contact.model_dump(exclude_none=True), [])
-            for row in contacts[start : start + CHUNK]
-        ]
+        some = contacts[start : start + CHUNK]
+        listed = [(row.row_number, row.contact.model_dump(exclude_none=True)) for row in some]
+        piece = ContactPiece([(row.row_number, row.contact.phones) for row in some], json.dumps(listed))
         await uploads.save_contacts(upload_id, number, piece, NOW)
     summary = ListSummary(mapping=ColumnMapping(header_row=1, columns=()), valid_rows=count)
     await uploads.save(upload_id, "acc-1", "base.xlsx", summary, NOW)

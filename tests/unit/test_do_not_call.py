@@ -17,7 +17,7 @@ from app.domain.do_not_call import (
     entry_id_of,
     matches,
 )
-from app.domain.do_not_call_import import numbers_of
+from app.domain.do_not_call_import import NumberRow, NumberSummary, read_numbers
 from app.domain.errors import SpreadsheetRejected
 from app.domain.jobs import JobState, Settlement
 from app.domain.money import Charge
@@ -172,27 +172,33 @@ def table(*rows: tuple[object, ...]) -> Table:
     return Table("Hoja1", [Row(number, cells) for number, cells in enumerate(rows, 1)])  # type: ignore[arg-type] # cells
 
 
+def read(*rows: tuple[object, ...]) -> list[NumberRow]:
+    return list(read_numbers(table(*rows), country="CL"))
+
+
 @pytest.mark.parametrize("header", [(), (("Abonado inscripto",),), (("telefono",),), (("Nº",),)])
 def test_the_only_column_holds_the_numbers_whatever_heads_it(header: tuple[tuple[object, ...], ...]) -> None:
-    found = numbers_of(table(*header, ("912345678",), (987654321,), ("912345678",)), country="CL")
-    assert found.phones == ["+56912345678", "+56987654321"]
-    assert (found.invalid, found.total_rows) == ([], 3)
+    found = read(*header, ("912345678",), (987654321,), ("912345678",))
+    assert [row.phones for row in found] == [["+56912345678"], ["+56987654321"], ["+56912345678"]]
+    assert not any(row.issues for row in found)
 
 
 def test_every_telephone_column_is_read_and_what_is_no_number_is_named() -> None:
-    found = numbers_of(
-        table(
-            ("nombre", "telefono 1", "telefono 2"),
-            ("Ana", "912345678", "987654321"),
-            ("Luis", "12", "abc"),
-            ("Eva", "922222222", "5.69E+10"),
-        ),
-        country="CL",
+    found = read(
+        ("nombre", "telefono 1", "telefono 2"),
+        ("Ana", "912345678", "987654321"),
+        ("Luis", "12", "abc"),
+        ("Eva", "922222222", "5.69E+10"),
     )
-    assert found.phones == ["+56912345678", "+56987654321", "+56922222222"]
-    assert [row.row_number for row in found.invalid] == [3, 4]
+    assert [row.phones for row in found] == [["+56912345678", "+56987654321"], [], ["+56922222222"]]
+    assert [row.row_number for row in found if row.issues] == [3, 4]
+    summary = NumberSummary()
+    for row in found:
+        summary.count(row)
+    assert (summary.total_rows, summary.invalid_rows) == (3, 2)
+    assert [row.row_number for row in summary.invalid] == [3, 4]
 
 
 def test_a_file_without_numbers_is_no_list() -> None:
     with pytest.raises(SpreadsheetRejected):
-        numbers_of(table(("nombre", "monto"), ("Ana", "5000")), country="CL")
+        read(("nombre", "monto"), ("Ana", "5000"))

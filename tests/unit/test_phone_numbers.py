@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain import phone_numbers
 from app.domain.phone_numbers import (
     E164_PATTERN,
     PhoneNumber,
@@ -233,16 +232,3 @@ def test_region_of_timezone(zone: str, region: str | None) -> None:
 )
 def test_region_of_country(written: str, region: str | None) -> None:
     assert region_of_country(written) == region
-
-
-@given(
-    st.sampled_from(["", "+56", "56"]),
-    st.sampled_from(["", "9", "92", "96", "97", "22", "2196", "32", "44", "45", "600", "800", "123", "57", "65"]),
-    st.text("0123456789", min_size=5, max_size=9),
-)
-def test_the_chilean_fast_path_says_what_the_library_says(prefix: str, start: str, rest: str) -> None:
-    written = prefix + start + rest
-    quick = phone_numbers._chilean_number(written, "CL")
-    if quick is not None:
-        dialled = written if written[0] == "+" else f"+56{written[-9:]}"
-        assert phone_numbers._parse(dialled, "CL", mobile_hint=False) == PhoneNumber(e164=quick)

@@ -94,11 +94,11 @@ def added_reply(counts: Added, entries: list[DoNotCallEntry], language: Language
 
 def import_reply(imported: Imported, language: Language) -> ImportReply:
     return ImportReply(
-        success=bool(imported.numbers.phones),
+        success=imported.numbers.numbers > 0,
         total_rows=imported.numbers.total_rows,
         added=imported.counts.added,
         already_there=imported.counts.already_there,
-        invalid=len(imported.numbers.invalid),
+        invalid=imported.numbers.invalid_rows,
         errors=row_issues(imported.numbers.invalid, language),
     )
 

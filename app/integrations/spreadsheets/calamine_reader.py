@@ -13,7 +13,7 @@ from python_calamine import CalamineSheet, CalamineWorkbook, SheetTypeEnum, Shee
 from app.domain.column_choice import holds_columns
 from app.domain.column_mapping import HEADER_SEARCH_ROWS, find_header, map_columns
 from app.domain.errors import SpreadsheetRejected
-from app.domain.tables import Row, cell_text, is_blank
+from app.domain.tables import Row, cell_text, filled_rows
 
 
 class SheetRows(NamedTuple):
@@ -70,9 +70,4 @@ def _has_phone_column(head: list[Row]) -> bool:
 
 def _rows(sheet: CalamineSheet) -> Iterator[Row]:
     """Calamine leaves out the columns before the first used one, but not the rows above it."""
-    if sheet.start is None:
-        return
-    before = ("",) * sheet.start[1]
-    for number, cells in enumerate(sheet.iter_rows(), start=1):
-        if not all(map(is_blank, cells)):
-            yield Row(number, (*before, *cells))
+    return iter(()) if sheet.start is None else filled_rows(sheet.iter_rows(), blank_columns=sheet.start[1])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from app.domain.errors import SpreadsheetRejected
-from app.domain.tables import Row, is_blank
+from app.domain.tables import Row, filled_rows
 
 _DELIMITERS = (";", ",", "\t", "|")
 _SAMPLE_RECORDS = 20
@@ -39,7 +39,7 @@ def read_rows(path: Path) -> Iterator[Row]:
     encoding = guess_encoding(path.read_bytes())
     with path.open(encoding=encoding, errors="replace", newline="") as file:
         delimiter = _take_separator_line(file) or guess_delimiter(file)
-        yield from _records(csv.reader(file, delimiter=delimiter))
+        yield from filled_rows(_records(csv.reader(file, delimiter=delimiter)))
 
 
 def guess_encoding(content: bytes) -> str:
@@ -96,16 +96,12 @@ def _regularity(file: TextIO, delimiter: str) -> tuple[int, int]:
     return max(((rows, count) for count, rows in counts.items()), default=(0, 0))
 
 
-def _records(reader: Iterator[list[str]]) -> Iterator[Row]:
+def _records(reader: Iterator[list[str]]) -> Iterator[list[str]]:
     csv.field_size_limit(_LONGEST_FIELD)
-    number = 0
-    while True:
-        number += 1
-        try:
-            record = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise SpreadsheetRejected("csv_malformed", row=number) from error
-        if not all(map(is_blank, record)):
-            yield Row(number, tuple(record))
+    number = 1
+    try:
+        for record in reader:
+            yield record
+            number += 1
+    except csv.Error as error:
+        raise SpreadsheetRejected("csv_malformed", row=number) from error

@@ -5,18 +5,22 @@ import contextlib
 import json
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
 
-from app.domain.contact_list import ListedContact, ListOrder, ListSummary, ListTaker
+from app.domain.contact_list import ContactPiece, ListOrder, ListSummary, ListTaker
+from app.domain.do_not_call_import import NumberSummary
 from app.domain.errors import FieldError, InvalidInput, SpreadsheetRejected
-from app.domain.tables import MAX_UPLOAD_BYTES, Row, Table
+from app.domain.tables import MAX_UPLOAD_BYTES
 
 T = TypeVar("T")
+
+_Message = tuple[dict[str, Any], str]
+"""What the child says, and the rows to be passed on."""
 
 _log = structlog.get_logger(__name__)
 
@@ -34,8 +38,8 @@ _MOST_OUTPUT_BYTES = 1024**3
 
 
 class SpreadsheetFiles:
-    """A SpreadsheetReader (app.domain.tables) and ContactListReader (app.domain.contact_list) for files of unknown
-    origin.
+    """A ContactListReader (app.domain.contact_list) and NumberListReader (app.domain.do_not_call_import) for files of
+    unknown origin.
 
     One object a process: it limits how many are read at once, and the others wait their turn.
     """
@@ -44,59 +48,61 @@ class SpreadsheetFiles:
         self._wall_seconds = wall_seconds
         self._turns = asyncio.Semaphore(at_once)
 
-    async def read(self, content: bytes | Path, filename: str) -> Table:
-        """The table of contacts in a file; `filename` goes to the log only.
-
-        Raises SpreadsheetRejected with a code that says why.
-        """
-        sheet: str | None = None
-        rows: list[Row] = []
-        async with aclosing(self._values(content, filename, None)) as values:
-            async for value in values:
-                if isinstance(value, list):
-                    rows.append(Row(value[0], tuple(value[1])))
-                elif "sheet" in value:
-                    sheet = value["sheet"]
-        return Table(sheet, rows)
-
     async def read_list(self, content: bytes | Path, filename: str, order: ListOrder, taker: ListTaker) -> ListSummary:
         """See ContactListReader."""
         summary: ListSummary | None = None
-        async with aclosing(self._values(content, filename, order.model_dump_json())) as values:
-            async for value in values:
-                if "contacts" in value:
-                    await taker.take_contacts([ListedContact(*row) for row in value["contacts"]])
-                elif "rejected" in value:
-                    await taker.take_rejected(value["rejected"])
-                elif "list" in value:
-                    summary = ListSummary.model_validate(value["list"])
-        assert summary is not None  # noqa: S101 - _values ends well only after the last line
+        async with aclosing(self._messages("contacts", content, filename, order)) as messages:
+            async for said, rows in messages:
+                if "contacts" in said:
+                    await taker.take_contacts(ContactPiece(said["contacts"], rows))
+                elif "rejected" in said:
+                    await taker.take_rejected(rows)
+                elif "list" in said:
+                    summary = ListSummary.model_validate(said["list"])
+        assert summary is not None  # noqa: S101 - _messages ends well only after the last line
         return summary
 
-    async def _values(self, content: bytes | Path, filename: str, order: str | None) -> AsyncGenerator[Any, None]:
+    async def read_numbers(
+        self, content: bytes | Path, filename: str, country: str | None, take: Callable[[list[str]], Awaitable[None]]
+    ) -> NumberSummary:
+        """See NumberListReader."""
+        summary: NumberSummary | None = None
+        async with aclosing(self._messages("numbers", content, filename, ListOrder(country=country))) as messages:
+            async for said, _ in messages:
+                if "numbers" in said:
+                    await take(said["numbers"])
+                elif "list" in said:
+                    summary = NumberSummary.model_validate(said["list"])
+        assert summary is not None  # noqa: S101 - as above
+        return summary
+
+    async def _messages(
+        self, kind: str, content: bytes | Path, filename: str, order: ListOrder
+    ) -> AsyncGenerator[_Message, None]:
         """What the child says; ends without an error only if it said its last line and ended well."""
         await asyncio.to_thread(_check_size, content)
         async with self._turns:
             with tempfile.TemporaryDirectory(prefix="cadencia-upload-") as folder:
                 path = Path(folder) / "upload"
                 await asyncio.to_thread(_place, content, path)
-                reading = _Reading(await _start_child(path, order), self._wall_seconds)
-                async with aclosing(reading.values()) as values:
-                    async for value in values:
-                        yield value
+                reading = _Reading(await _start_child(kind, path, order), self._wall_seconds)
+                async with aclosing(reading.messages()) as messages:
+                    async for message in messages:
+                        yield message
                 if not reading.ended_well:
                     _log.warning("spreadsheet_reader_broke", exit_status=reading.status, filename=filename)
                     raise SpreadsheetRejected("file_too_complex_or_corrupt")
 
 
-async def _start_child(path: Path, order: str | None) -> asyncio.subprocess.Process:
+async def _start_child(kind: str, path: Path, order: ListOrder) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-B",  # it may write no file, so not even compiled modules
         "-m",
         "app.integrations.spreadsheets.child",
+        kind,
         str(path),
-        *([] if order is None else [order]),
+        order.model_dump_json(),
         cwd=_PROJECT,
         env={"PYTHONUTF8": "1"},  # our secrets are none of its business
         stdin=asyncio.subprocess.DEVNULL,
@@ -119,16 +125,16 @@ class _Reading:
     def ended_well(self) -> bool:
         return self._was_last and self.status == 0
 
-    async def values(self) -> AsyncGenerator[Any, None]:
+    async def messages(self) -> AsyncGenerator[_Message, None]:
         """Raises what the child refuses the file with."""
         try:
             async with aclosing(self._lines()) as lines:
                 async for line in lines:
-                    value = json.loads(line)
-                    if isinstance(value, dict):
-                        _raise_refusal(value)
-                        self._was_last = "end" in value or "list" in value
-                    yield value
+                    head, _, rows = line.partition(b"\t")
+                    said = json.loads(head)
+                    _raise_refusal(said)
+                    self._was_last = "list" in said
+                    yield said, rows.decode()
             self.status = await self._within_time(self._child.wait())
         except TimeoutError:
             self._was_last = False
@@ -159,12 +165,12 @@ class _Reading:
         return found
 
 
-def _raise_refusal(value: dict[str, Any]) -> None:
-    if "rejected_file" in value:
-        message = value["rejected_file"]
+def _raise_refusal(said: dict[str, Any]) -> None:
+    if "rejected_file" in said:
+        message = said["rejected_file"]
         raise SpreadsheetRejected(message["code"], **message["params"])
-    if "invalid" in value:
-        raise InvalidInput([FieldError.model_validate(error) for error in value["invalid"]])
+    if "invalid" in said:
+        raise InvalidInput([FieldError.model_validate(error) for error in said["invalid"]])
 
 
 def _check_size(content: bytes | Path) -> None:

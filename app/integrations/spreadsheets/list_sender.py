@@ -1,26 +1,27 @@
-"""In the child: a contact list understood row by row, and sent in pieces (see child.py for the lines)."""
+"""In the child: a list understood row by row, and sent in pieces (see child.py for the lines)."""
 
-import json
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
+
+from pydantic_core import to_json
 
 from app.domain.contact_import import read_rows
 from app.domain.contact_list import ListOrder, ListSummary, RejectedRow
 from app.domain.contact_sheet import understand
-from app.domain.contacts import person_keys
+from app.domain.contacts import keys_of_person
+from app.domain.do_not_call_import import NumberSummary, read_numbers
 from app.domain.tables import Table
 
 PIECE_ROWS = 1000
 """Rows in a piece, which becomes one document."""
-PIECE_CHARS = 1024 * 1024
-"""Characters after which a piece ends early: with the last row far below the 16 MB of a document."""
+PIECE_BYTES = 1024 * 1024
+"""Bytes after which a piece ends early: with the last row far below the 16 MB of a document."""
 
-MOST_REJECTED_CHARS = 64 * 1024 * 1024
+MOST_REJECTED_BYTES = 64 * 1024 * 1024
 """Of rejected rows so much is kept for the file of errors; what is beyond is counted."""
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
-Send = Callable[[str], None]
+class Send(Protocol):
+    def __call__(self, said: dict[str, Any], rows: bytes = b"", /) -> None: ...
 
 
 def send_list(table: Table, order: ListOrder, send: Send) -> None:
@@ -30,33 +31,59 @@ def send_list(table: Table, order: ListOrder, send: Send) -> None:
     contacts, rejected = _Piece("contacts", send), _Piece("rejected", send)
     for read in read_rows(mapping, data, order.country):
         summary.count(read)
-        if read.contact:
-            fields = read.contact.model_dump(exclude_none=True)
-            contacts.add([read.row.number, fields, person_keys(read.contact)])
-        elif rejected.sent_chars < MOST_REJECTED_CHARS:
-            rejected.add(RejectedRow.of(read).model_dump(mode="json"))
+        if read.fields:
+            number, fields = read.row.number, read.fields
+            contacts.add((number, fields), (number, keys_of_person(fields.get("dni"), fields["phones"])))
+        elif rejected.sent_bytes < MOST_REJECTED_BYTES:
+            rejected.add(RejectedRow.of(read))
     contacts.end()
     rejected.end()
-    send('{"list":' + summary.model_dump_json() + "}")
+    send({"list": summary})
+
+
+def send_numbers(table: Table, order: ListOrder, send: Send) -> None:
+    """Each number of a do-not-call file once. Raises SpreadsheetRejected before anything is sent."""
+    summary = NumberSummary()
+    seen: set[str] = set()
+    piece: list[str] = []
+    for row in read_numbers(table, country=order.country):
+        summary.count(row)
+        new = [phone for phone in row.phones if phone not in seen]
+        seen.update(new)
+        piece += new
+        if len(piece) >= PIECE_ROWS:
+            send({"numbers": piece})
+            piece = []
+    if piece:
+        send({"numbers": piece})
+    summary.numbers = len(seen)
+    send({"list": summary})
 
 
 class _Piece:
+    """Collects rows, and what is said of each before all of them."""
+
     def __init__(self, name: str, send: Send) -> None:
         self._name = name
         self._send = send
-        self._rows: list[str] = []
-        self._chars = 0
-        self.sent_chars = 0
+        self._begin()
+        self.sent_bytes = 0
 
-    def add(self, row: Any) -> None:
-        text = _ENCODER.encode(row)
+    def add(self, row: Any, head: Any = None) -> None:
+        text = to_json(row)
         self._rows.append(text)
-        self._chars += len(text)
-        if len(self._rows) >= PIECE_ROWS or self._chars >= PIECE_CHARS:
+        self._heads.append(head)
+        self._bytes += len(text)
+        if len(self._rows) >= PIECE_ROWS or self._bytes >= PIECE_BYTES:
             self.end()
 
     def end(self) -> None:
         if self._rows:
-            self._send(f'{{"{self._name}":[{",".join(self._rows)}]}}')
-            self.sent_chars += self._chars
-        self._rows, self._chars = [], 0
+            self._send({self._name: self._heads}, b"[" + b",".join(self._rows) + b"]")
+            self.sent_bytes += self._bytes
+            self._begin()
+
+    def _begin(self) -> None:
+        self._rows: list[bytes] = []
+        self._heads: list[Any] = []
+        self._bytes = 0
