@@ -15,6 +15,7 @@ from app.integrations.credentials.access_tokens import AccessTokens
 from app.integrations.credentials.passwords import Passwords
 from app.integrations.retell.client import RetellClient
 from app.integrations.retell.webhooks import RetellEvents
+from app.integrations.spreadsheets.csv_writer import CsvFiles
 from app.integrations.spreadsheets.files import SpreadsheetFiles
 from app.integrations.spreadsheets.workbook_files import Workbooks
 from app.repositories.access import (
@@ -39,6 +40,7 @@ from app.repositories.jobs import MongoJobs
 from app.repositories.provider_limits import MongoProviderLimits
 from app.repositories.reading import MongoCallHistory, MongoStatistics
 from app.repositories.reconciliation import MongoReconciliation
+from app.repositories.results import MongoResults
 from app.repositories.transactions import MongoTransactions
 from app.repositories.uploads import MongoUploads
 from app.repositories.workers import MongoWorkers
@@ -69,6 +71,7 @@ from app.services.read_pace import ReadPace
 from app.services.reconciling import Reconciling
 from app.services.recurring import Recurring
 from app.services.rescuing import Rescuing
+from app.services.results import ResultService
 from app.services.script_preview import ScriptPreviewing
 from app.services.sessions import Lifetimes, SessionService
 from app.services.settling import Settling
@@ -92,6 +95,14 @@ class Access:
 
 
 @dataclass(frozen=True)
+class ResultFiles:
+    """The formats in which a batch's results are written, each with so many turns in this process."""
+
+    workbooks: TableFile
+    csv: CsvFiles
+
+
+@dataclass(frozen=True)
 class Container:
     """Everything an entry point needs, wired."""
 
@@ -107,6 +118,8 @@ class Container:
     uploads: UploadService
     workbooks: TableFile
     """Of files as small as a template or the rows of one upload that were rejected."""
+    results: ResultService
+    result_files: ResultFiles
     script_preview: ScriptPreviewing
     do_not_call: DoNotCallService
     jobs: JobService
@@ -168,6 +181,8 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             batch_deletion=BatchDeletion(batches, jobs, clock),
             uploads=UploadService(accounts, uploads, jobs, reader, clock),
             workbooks=Workbooks(at_once=2),
+            results=ResultService(batches, MongoResults(database), explaining, clock),
+            result_files=ResultFiles(workbooks=Workbooks(at_once=2), csv=CsvFiles(at_once=4)),
             script_preview=ScriptPreviewing(accounts, uploads, clock),
             do_not_call=DoNotCallService(accounts, batches, jobs, MongoDoNotCallList(database), reader, clock),
             jobs=JobService(batches, jobs, explaining, clock),

@@ -5,17 +5,26 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
+import structlog
 from starlette.responses import StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
+
+from app.domain.errors import CadenciaError
+
+log = structlog.get_logger("api")
 
 WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 STALLED_SECONDS = 60
 """Whoever takes no block for so long has gone, though the connection stands."""
 
 
-def workbook_reply() -> dict[int | str, dict[str, Any]]:
-    """What the OpenAPI document says of a route that answers a workbook."""
-    return {200: {"description": "The workbook.", "content": {WORKBOOK: {"schema": {"type": "string"}}}}}
+def file_reply(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """What the OpenAPI document says of a route that answers a file."""
+    return {200: {"description": "The file.", "content": {media_type: {"schema": {"type": "string"}}}}}
+
+
+def download_headers(filename: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{filename}"'}
 
 
 class Download(StreamingResponse):
@@ -26,9 +35,9 @@ class Download(StreamingResponse):
     """
 
     def __init__(self, filename: str, media_type: str, blocks: AsyncGenerator[bytes, None]) -> None:
-        headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
-        super().__init__(blocks, headers=headers, media_type=media_type)
+        super().__init__(blocks, headers=download_headers(filename), media_type=media_type)
         self._blocks = blocks
+        self._filename = filename
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
         tasks = [asyncio.create_task(self.stream_response(send))]
@@ -43,14 +52,18 @@ class Download(StreamingResponse):
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def stream_response(self, send: Send) -> None:
-        async def send_in_time(message: Message) -> None:
+        async def send_in_time(kind: str, **fields: Any) -> None:
             async with asyncio.timeout(STALLED_SECONDS):
-                await send(message)
+                await send({"type": f"http.response.{kind}", **fields})
 
         async with aclosing(self._blocks) as blocks:
             first = await anext(blocks, b"")
-            await send_in_time({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await send_in_time({"type": "http.response.body", "body": first, "more_body": True})
-            async for block in blocks:
-                await send_in_time({"type": "http.response.body", "body": block, "more_body": True})
-            await send_in_time({"type": "http.response.body", "body": b"", "more_body": False})
+            try:
+                await send_in_time("start", status=self.status_code, headers=self.raw_headers)
+                await send_in_time("body", body=first, more_body=True)
+                async for block in blocks:
+                    await send_in_time("body", body=block, more_body=True)
+                await send_in_time("body", body=b"", more_body=False)
+            except (CadenciaError, TimeoutError) as error:
+                # The server breaks the connection of an answer that has no end.
+                log.warning("download_broken_off", filename=self._filename, error=repr(error))

@@ -79,6 +79,7 @@ KINDS: dict[int, ProblemKind] = {
             "job_not_retryable",
             "last_admin",
             "not_a_user",
+            "results_while_importing",
             "still_importing",
             "worker_not_at_work",
         ),

@@ -39,12 +39,14 @@ class Explaining:
         return estimate_end(progress, batch.pace, batch.call_settings, obstacle, self._time.now(), parallel=parallel)
 
     async def explain(self, job: Job, batch: Batch) -> Explanation:
-        """Without counting the batch's jobs: whether the account has calls in progress says enough here."""
+        return explain(job, batch, await self.obstacle(batch), self._time.now())
+
+    async def obstacle(self, batch: Batch) -> Obstacle | None:
+        """For its jobs. Without counting them: whether the account has calls in progress says enough here."""
         account = await self._accounts.get(batch.account_id)
         progress = Progress(pending=1, in_progress=len(account.reservations) if account else 0)
         now = self._time.now()
-        obstacle = batch_obstacle(batch, account, progress, now, hold=await self._hold(now))
-        return explain(job, batch, obstacle, now)
+        return batch_obstacle(batch, account, progress, now, hold=await self._hold(now))
 
     async def _hold(self, now: datetime) -> Block | None:
         """A pause of all workers is written nowhere but in its own place: it would concern every batch."""

@@ -111,7 +111,7 @@ class JobService:
         `phone`: E.164; only contacts that have it. `search`: only those that it finds. Either needs `account_ids`, a
         search exactly one. Raises InvalidInput for a search that finds too many.
         """
-        states, waiting_for = _filter(status)
+        states, waiting_for = stored_as(status)
         if search is not None and account_ids:
             (account_id,) = account_ids
             if await self._jobs.count_found(account_id, search, MOST_FOUND + 1) > MOST_FOUND:
@@ -199,7 +199,8 @@ class JobService:
         return batch
 
 
-def _filter(status: ShownStatus | None) -> tuple[Sequence[JobState] | None, Sequence[WaitingFor] | None]:
+def stored_as(status: ShownStatus | None) -> tuple[Sequence[JobState] | None, Sequence[WaitingFor] | None]:
+    """The states and waits that are shown as `status`; None: any."""
     if status is None:
         return None, None
     if status is ShownStatus.IN_PROGRESS:

@@ -90,6 +90,8 @@ def test_every_route_of_this_version_is_there() -> None:
         "GET /timezones",
         "GET /use-cases",
         "GET /batches/{batch_id}/summary",
+        "GET /batches/{batch_id}/results.xlsx",
+        "GET /batches/{batch_id}/results.csv",
         "GET /dashboard/stats",
         "GET /calls/history",
         "GET /accounts/{account_id}/activity",

@@ -21,6 +21,7 @@ from app.domain.messages import (
     presets,
     reasons,
     render,
+    results,
     scripts,
     timeline,
     use_cases,
@@ -156,7 +157,20 @@ def test_both_languages_say_the_same(code: str) -> None:
 
 def test_no_code_is_in_two_files() -> None:
     files = (
-        *(access, errors, events, explanations, imports, presets, reasons, scripts, timeline, use_cases, validation),
+        *(
+            access,
+            errors,
+            events,
+            explanations,
+            imports,
+            presets,
+            reasons,
+            results,
+            scripts,
+            timeline,
+            use_cases,
+            validation,
+        ),
     )
     assert sum(len(file.TEXTS) for file in files) == len(CATALOGUE)
 

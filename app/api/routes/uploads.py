@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Response, UploadFile
 
 from app.api.deps import ContainerDep, LanguageDep, PrincipalDep
-from app.api.downloads import WORKBOOK, Download, workbook_reply
+from app.api.downloads import WORKBOOK, Download, file_reply
 from app.api.openapi import problems
 from app.api.received_files import received
 from app.api.schemas.uploads import PreviewReply, preview_reply
@@ -59,7 +59,7 @@ async def preview_contacts(
     "/template.xlsx",
     summary="A workbook to fill in",
     response_class=Response,
-    responses={**workbook_reply(), **problems(429)},
+    responses={**file_reply(WORKBOOK), **problems(429)},
 )
 async def download_template(container: ContainerDep) -> Response:
     """An empty sheet under the usual headers, its columns formatted as text, and examples on a second sheet."""
@@ -72,7 +72,7 @@ async def download_template(container: ContainerDep) -> Response:
     "/{upload_id}/errors.xlsx",
     summary="The rows of a previewed list that are not called, and why",
     response_class=Response,
-    responses={**workbook_reply(), **problems(404, 429)},
+    responses={**file_reply(WORKBOOK), **problems(404, 429)},
 )
 async def download_errors(upload_id: str, container: ContainerDep, language: LanguageDep) -> Response:
     """The rejected rows as they were, every cell a text, with the number and the reasons of each: to be mended and

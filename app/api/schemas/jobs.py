@@ -12,9 +12,9 @@ from app.domain.jobs import AttemptRecord, Job, JobState
 from app.domain.messages import Language, Message
 from app.domain.money import charge_for
 from app.domain.outcomes import Disposition
+from app.domain.results import COLLECTED_SUFFIX
 from app.services.jobs import JobView, ShownStatus
 
-COLLECTED_SUFFIX = "_cliente"
 _CALLING = frozenset({JobState.DIALING, JobState.IN_CALL, JobState.VERIFYING})
 
 

@@ -4,22 +4,21 @@ import asyncio
 import contextlib
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import IO
 
 import structlog
 
-from app.domain.errors import TooManyRequests
 from app.domain.tables_written import WrittenSheet
+from app.integrations.spreadsheets.turns import Turns
 from app.integrations.spreadsheets.workbook_child import line_of
 
 _log = structlog.get_logger(__name__)
 
 _PROJECT = Path(__file__).resolve().parents[3]
 _BLOCK_BYTES = 256 * 1024
-_RETRY_SECONDS = 15
 
 
 class WorkbookBrokenError(Exception):
@@ -34,30 +33,17 @@ class Workbooks:
     """
 
     def __init__(self, *, at_once: int, patience_seconds: float = 10) -> None:
-        self._turns = asyncio.Semaphore(at_once)
-        self._patience_seconds = patience_seconds
+        self._turns = Turns(at_once, patience_seconds)
 
     async def blocks(self, sheets: Sequence[WrittenSheet]) -> AsyncGenerator[bytes, None]:
         """See TableFile. The first block comes when the whole workbook is written."""
         # It has no name: nothing is left of it, however this process ends.
         with tempfile.TemporaryFile(prefix="cadencia-workbook-") as file:
-            async with self._turn():
+            async with self._turns.turn():
                 await _write(file, sheets)
             await asyncio.to_thread(file.seek, 0)
             while block := await asyncio.to_thread(file.read, _BLOCK_BYTES):
                 yield block
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(self._patience_seconds):
-                await self._turns.acquire()
-        except TimeoutError:
-            raise TooManyRequests("too_many_files", _RETRY_SECONDS) from None
-        try:
-            yield
-        finally:
-            self._turns.release()
 
 
 async def _write(file: IO[bytes], sheets: Sequence[WrittenSheet]) -> None:

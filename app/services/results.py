@@ -1,0 +1,119 @@
+"""Use case: a batch's results as a table, made while it is written out."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from app.domain.batches import Batch, BatchStatus
+from app.domain.column_mapping import slug
+from app.domain.errors import Conflict, NotFound
+from app.domain.explanation import Obstacle, explain
+from app.domain.jobs import Job
+from app.domain.messages import Language, render
+from app.domain.ports import Batches, Time
+from app.domain.results import (
+    COLLECTED_SUFFIX,
+    USUAL,
+    Column,
+    Line,
+    Per,
+    Results,
+    ResultTable,
+    Shape,
+    merged,
+)
+from app.domain.tables_written import WrittenRow, WrittenSheet
+from app.services.batch_import import is_being_undone
+from app.services.explaining import Explaining
+from app.services.jobs import JobView, ShownStatus, stored_as
+
+PAGE_JOBS = 200
+"""Jobs in memory at a time; made into rows in one turn of the event loop."""
+
+
+class Wanted(NamedTuple):
+    """`columns`: None for the usual ones. `status`: only contacts that have it, or their calls."""
+
+    per: Per
+    status: ShownStatus | None = None
+    columns: Sequence[Column] | None = None
+
+
+class ResultFile(NamedTuple):
+    """`name` is plain ASCII, without a suffix."""
+
+    name: str
+    sheet: WrittenSheet
+
+
+class ResultService:
+    def __init__(self, batches: Batches, results: Results, explaining: Explaining, time: Time) -> None:
+        self._batches = batches
+        self._results = results
+        self._explaining = explaining
+        self._time = time
+
+    async def file(self, batch_id: str, wanted: Wanted, language: Language) -> ResultFile:
+        """Each contact as it is when its line is read. The columns are those that are known at the beginning.
+
+        Raises NotFound, and Conflict for a batch whose contacts are still being written; NotFound at the last line too,
+        if the batch was removed meanwhile: what was left of it is not its results.
+        """
+        batch = await self._readable(batch_id)
+        name = render(f"results_per_{wanted.per.value}", language)
+        today = self._time.now().astimezone(ZoneInfo(batch.call_settings.hours.timezone))
+        parts = (slug(name), slug(batch.name)[:60].strip("_"), f"{today:%Y-%m-%d}")
+        return ResultFile("_".join(filter(None, parts)), WrittenSheet(name, self._chunks(batch, wanted, language)))
+
+    async def _chunks(
+        self, batch: Batch, wanted: Wanted, language: Language
+    ) -> AsyncGenerator[Sequence[WrittenRow], None]:
+        columns = wanted.columns or USUAL[wanted.per]
+        table = ResultTable(columns, await self._shape(batch.batch_id), batch.call_settings.hours.timezone, language)
+        obstacle = await self._explaining.obstacle(batch)
+        yield [table.header()]
+        async for jobs in self._pages(batch.batch_id, wanted.status):
+            rows = [table.row(line) for job in jobs for line in self._lines(job, batch, obstacle, wanted.per)]
+            if rows:
+                yield rows
+        await self._readable(batch.batch_id)
+
+    async def _pages(self, batch_id: str, status: ShownStatus | None) -> AsyncGenerator[list[Job], None]:
+        states, waiting_for = stored_as(status)
+        after: str | None = None
+        while True:
+            jobs = await self._results.page(
+                batch_id, states=states, waiting_for=waiting_for, after=after, limit=PAGE_JOBS
+            )
+            if jobs:
+                yield jobs
+            if len(jobs) < PAGE_JOBS:
+                return
+            after = jobs[-1].job_id
+
+    async def _shape(self, batch_id: str) -> Shape:
+        phones = 0
+        custom: dict[tuple[str, ...], None] = {}
+        collected: dict[tuple[str, ...], None] = {}
+        after: str | None = None
+        while (part := await self._results.shape(batch_id, after)) is not None:
+            after, phones = part.last, max(phones, part.phones)
+            custom |= dict.fromkeys(map(tuple, part.custom_fields))
+            collected |= dict.fromkeys(map(tuple, part.collected))
+        names = [name for name in merged(collected) if name.endswith(COLLECTED_SUFFIX)]
+        return Shape(phones, merged(custom), names)
+
+    def _lines(self, job: Job, batch: Batch, obstacle: Obstacle | None, per: Per) -> list[Line]:
+        status = JobView(job, batch).status.value
+        why = explain(job, batch, obstacle, self._time.now()).why
+        if per is Per.ATTEMPT:
+            return [Line(job, status, why, record) for record in job.history]
+        return [Line(job, status, why, job.history[-1] if job.history else None)]
+
+    async def _readable(self, batch_id: str) -> Batch:
+        batch = await self._batches.get(batch_id)
+        if batch is None or batch.deleted_at is not None or is_being_undone(batch):
+            raise NotFound("batch_not_found", batch_id=batch_id)
+        if batch.status is BatchStatus.IMPORTING:
+            raise Conflict("results_while_importing")
+        return batch
