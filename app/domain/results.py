@@ -27,7 +27,7 @@ class Per(StrEnum):
     """A finished try to reach one phone, as `GET /calls/history` lists them."""
 
 
-class Column(StrEnum):
+class ResultColumn(StrEnum):
     """A column, or several next to each other. What is said of a call is, of a contact, said of its last one."""
 
     ROW = "row"
@@ -68,43 +68,43 @@ class Column(StrEnum):
 
 USUAL = {
     Per.CONTACT: (
-        Column.ROW,
-        Column.NAME,
-        Column.PHONES,
-        Column.EMAIL,
-        Column.CUSTOM_FIELDS,
-        Column.STATUS,
-        Column.REASON,
-        Column.ATTEMPTS,
-        Column.ANSWERED_PHONE,
-        Column.STARTED,
-        Column.STARTED_UTC,
-        Column.DURATION_SECONDS,
-        Column.COST,
-        Column.COLLECTED,
-        Column.SUMMARY,
-        Column.RECORDING_URL,
-        Column.JOB_ID,
+        ResultColumn.ROW,
+        ResultColumn.NAME,
+        ResultColumn.PHONES,
+        ResultColumn.EMAIL,
+        ResultColumn.CUSTOM_FIELDS,
+        ResultColumn.STATUS,
+        ResultColumn.REASON,
+        ResultColumn.ATTEMPTS,
+        ResultColumn.ANSWERED_PHONE,
+        ResultColumn.STARTED,
+        ResultColumn.STARTED_UTC,
+        ResultColumn.DURATION_SECONDS,
+        ResultColumn.COST,
+        ResultColumn.COLLECTED,
+        ResultColumn.SUMMARY,
+        ResultColumn.RECORDING_URL,
+        ResultColumn.JOB_ID,
     ),
     Per.ATTEMPT: (
-        Column.ROW,
-        Column.NAME,
-        Column.ATTEMPT,
-        Column.PHONE,
-        Column.RESULT,
-        Column.COUNTED,
-        Column.STARTED,
-        Column.STARTED_UTC,
-        Column.ENDED,
-        Column.ENDED_UTC,
-        Column.DURATION_SECONDS,
-        Column.BILLED_SECONDS,
-        Column.CALL_COST,
-        Column.COLLECTED,
-        Column.SUMMARY,
-        Column.RECORDING_URL,
-        Column.CALL_ID,
-        Column.JOB_ID,
+        ResultColumn.ROW,
+        ResultColumn.NAME,
+        ResultColumn.ATTEMPT,
+        ResultColumn.PHONE,
+        ResultColumn.RESULT,
+        ResultColumn.COUNTED,
+        ResultColumn.STARTED,
+        ResultColumn.STARTED_UTC,
+        ResultColumn.ENDED,
+        ResultColumn.ENDED_UTC,
+        ResultColumn.DURATION_SECONDS,
+        ResultColumn.BILLED_SECONDS,
+        ResultColumn.CALL_COST,
+        ResultColumn.COLLECTED,
+        ResultColumn.SUMMARY,
+        ResultColumn.RECORDING_URL,
+        ResultColumn.CALL_ID,
+        ResultColumn.JOB_ID,
     ),
 }
 
@@ -165,7 +165,7 @@ class Results(Protocol):
 class ResultTable:
     """The header and the lines, in one language. `timezone` is the batch's."""
 
-    def __init__(self, columns: Sequence[Column], shape: Shape, timezone: str, language: Language) -> None:
+    def __init__(self, columns: Sequence[ResultColumn], shape: Shape, timezone: str, language: Language) -> None:
         self._columns = columns
         self._shape = shape
         self._timezone = timezone
@@ -184,41 +184,41 @@ class ResultTable:
                 cells += self._cells(column, line)
         return cells
 
-    def _headers(self, column: Column) -> list[str]:
+    def _headers(self, column: ResultColumn) -> list[str]:
         match column:
-            case Column.PHONES:
+            case ResultColumn.PHONES:
                 numbers = range(1, self._shape.phones + 1)
                 return [render("result_phones", self._language, number=number) for number in numbers]
-            case Column.CUSTOM_FIELDS:
+            case ResultColumn.CUSTOM_FIELDS:
                 return list(self._shape.custom_fields)
-            case Column.COLLECTED:
+            case ResultColumn.COLLECTED:
                 return list(self._shape.collected)
             case _:
                 return [render(f"result_{column.value}", self._language, timezone=self._timezone)]
 
-    def _cells(self, column: Column, line: Line) -> Sequence[WrittenCell]:
+    def _cells(self, column: ResultColumn, line: Line) -> Sequence[WrittenCell]:
         """Of a column that is several, or in words."""
         job, record = line.job, line.record
         match column:
-            case Column.PHONES:
+            case ResultColumn.PHONES:
                 return [*job.contact.phones, *([None] * self._shape.phones)][: self._shape.phones]
-            case Column.CUSTOM_FIELDS:
+            case ResultColumn.CUSTOM_FIELDS:
                 return [job.contact.custom_fields.get(name) for name in self._shape.custom_fields]
-            case Column.COLLECTED:
+            case ResultColumn.COLLECTED:
                 report = line.report
                 found = report.collected_variables if report else {}
                 return [found.get(name) for name in self._shape.collected]
-            case Column.STATUS:
+            case ResultColumn.STATUS:
                 return [self._say(f"job_status_{line.status}")]
-            case Column.REASON:
+            case ResultColumn.REASON:
                 return [line.why.render(self._language) if line.why else None]
-            case Column.RESULT:
+            case ResultColumn.RESULT:
                 return [self._say(f"after_{record.disposition.value}") if record else None]
-            case Column.COUNTED:
+            case ResultColumn.COUNTED:
                 return [self._say("result_yes" if record.counted else "result_no") if record else None]
-            case Column.STARTED:
+            case ResultColumn.STARTED:
                 return [self._local(record.dialed_at) if record else None]
-            case Column.ENDED:
+            case ResultColumn.ENDED:
                 return [self._local(record.ended_at) if record else None]
         raise AssertionError(column)  # pragma: no cover - a test makes a table of all of them
 
@@ -270,24 +270,24 @@ def _of_call(what: Callable[[AttemptRecord], WrittenCell]) -> Callable[[Line], W
     return lambda line: what(line.record) if line.record else None
 
 
-_ONE_CELL: dict[Column, Callable[[Line], WrittenCell]] = {
-    Column.ROW: lambda line: line.job.row,
-    Column.NAME: lambda line: line.job.contact.name,
-    Column.EMAIL: lambda line: line.job.contact.email,
-    Column.TIMEZONE: lambda line: line.job.contact.timezone,
-    Column.ATTEMPTS: lambda line: line.job.attempts,
-    Column.ANSWERED_PHONE: _answered_phone,
-    Column.COST: lambda line: _number(line.job.total_cost),
-    Column.ATTEMPT: _of_call(lambda record: record.number),
-    Column.PHONE: _of_call(lambda record: record.phone),
-    Column.STARTED_UTC: _of_call(lambda record: _iso(record.dialed_at)),
-    Column.ENDED_UTC: _of_call(lambda record: _iso(record.ended_at)),
-    Column.DURATION_SECONDS: _of_call(lambda record: _number(record.duration_seconds)),
-    Column.BILLED_SECONDS: _of_call(lambda record: record.billed_seconds),
-    Column.CALL_COST: _of_call(lambda record: _number(record.cost)),
-    Column.SUMMARY: _summary,
-    Column.RECORDING_URL: lambda line: line.report.recording_url if line.report else None,
-    Column.CALL_ID: _of_call(lambda record: record.call_id),
-    Column.JOB_ID: lambda line: line.job.job_id,
+_ONE_CELL: dict[ResultColumn, Callable[[Line], WrittenCell]] = {
+    ResultColumn.ROW: lambda line: line.job.row,
+    ResultColumn.NAME: lambda line: line.job.contact.name,
+    ResultColumn.EMAIL: lambda line: line.job.contact.email,
+    ResultColumn.TIMEZONE: lambda line: line.job.contact.timezone,
+    ResultColumn.ATTEMPTS: lambda line: line.job.attempts,
+    ResultColumn.ANSWERED_PHONE: _answered_phone,
+    ResultColumn.COST: lambda line: _number(line.job.total_cost),
+    ResultColumn.ATTEMPT: _of_call(lambda record: record.number),
+    ResultColumn.PHONE: _of_call(lambda record: record.phone),
+    ResultColumn.STARTED_UTC: _of_call(lambda record: _iso(record.dialed_at)),
+    ResultColumn.ENDED_UTC: _of_call(lambda record: _iso(record.ended_at)),
+    ResultColumn.DURATION_SECONDS: _of_call(lambda record: _number(record.duration_seconds)),
+    ResultColumn.BILLED_SECONDS: _of_call(lambda record: record.billed_seconds),
+    ResultColumn.CALL_COST: _of_call(lambda record: _number(record.cost)),
+    ResultColumn.SUMMARY: _summary,
+    ResultColumn.RECORDING_URL: lambda line: line.report.recording_url if line.report else None,
+    ResultColumn.CALL_ID: _of_call(lambda record: record.call_id),
+    ResultColumn.JOB_ID: lambda line: line.job.job_id,
 }
 """The columns that need neither words nor a zone."""

@@ -14,9 +14,9 @@ from app.domain.ports import Batches, Time
 from app.domain.results import (
     COLLECTED_SUFFIX,
     USUAL,
-    Column,
     Line,
     Per,
+    ResultColumn,
     Results,
     ResultTable,
     Shape,
@@ -36,7 +36,7 @@ class Wanted(NamedTuple):
 
     per: Per
     status: ShownStatus | None = None
-    columns: Sequence[Column] | None = None
+    columns: Sequence[ResultColumn] | None = None
 
 
 class ResultFile(NamedTuple):

@@ -24,7 +24,7 @@ from app.domain.errors import DatabaseUnavailable
 from app.domain.jobs import FINAL, IN_FLIGHT, AttemptRecord, Job, JobState, WaitingFor
 from app.domain.messages import Language, Message, render
 from app.domain.outcomes import HEARD, Disposition
-from app.domain.results import USUAL, Column, Per
+from app.domain.results import USUAL, Per, ResultColumn
 from app.integrations.spreadsheets.csv_writer import CsvFiles, harmless
 from app.integrations.spreadsheets.workbook_files import Workbooks
 from app.main import create_app
@@ -258,7 +258,7 @@ async def test_every_call_as_the_jobs_and_the_history_say(api: httpx.AsyncClient
 
 @pytest.mark.parametrize("per", Per)
 async def test_no_cell_of_either_file_is_a_formula(api: httpx.AsyncClient, full: str, per: Per) -> None:
-    params = {"per": per.value, "columns": list(Column)}
+    params = {"per": per.value, "columns": list(ResultColumn)}
     book = cells((await api.get(f"batches/{full}/results.xlsx", params=params)).content)
     assert any(cell.value == FORMULA for row in book for cell in row)
     assert any(cell.value == "=nota" for cell in book[0])
@@ -278,7 +278,7 @@ async def test_no_cell_of_either_file_is_a_formula(api: httpx.AsyncClient, full:
 
 @pytest.mark.parametrize("per", Per)
 async def test_the_csv_says_what_the_workbook_says(api: httpx.AsyncClient, full: str, per: Per) -> None:
-    params = {"per": per.value, "columns": list(Column)}
+    params = {"per": per.value, "columns": list(ResultColumn)}
     book = [
         [cell.value for cell in row]
         for row in cells((await api.get(f"batches/{full}/results.xlsx", params=params)).content)
@@ -342,7 +342,7 @@ async def test_a_batch_without_contacts(api: httpx.AsyncClient, account: dict[st
     for per in Per:
         answer = await api.get(f"batches/{draft['batch_id']}/results.xlsx", params={"per": per.value})
         (header,) = cells(answer.content)
-        several = {Column.PHONES, Column.CUSTOM_FIELDS, Column.COLLECTED}
+        several = {ResultColumn.PHONES, ResultColumn.CUSTOM_FIELDS, ResultColumn.COLLECTED}
         assert len(header) == len(set(USUAL[per]) - several)
         assert len(lines((await api.get(f"batches/{draft['batch_id']}/results.csv?per={per}")).content)) == 1
 

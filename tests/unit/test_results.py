@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.domain.messages import Language
 from app.domain.outcomes import Disposition
-from app.domain.results import Column, Line, ResultTable, Shape, merged
+from app.domain.results import Line, ResultColumn, ResultTable, Shape, merged
 from app.services.jobs import ShownStatus
 from tests.builders import make_job, make_record
 
@@ -36,9 +36,9 @@ def test_orders_that_contradict_one_another_lose_no_column() -> None:
 @pytest.mark.parametrize("language", ["es", "en"])
 def test_every_column_has_a_header_and_cells_below_it(language: Language) -> None:
     shape = Shape(phones=2, custom_fields=["x", "y", "z"], collected=["a_cliente"])
-    table = ResultTable(list(Column), shape, "America/Santiago", language)
+    table = ResultTable(list(ResultColumn), shape, "America/Santiago", language)
     header = table.header()
-    assert len(header) == len(Column) - 3 + 6
+    assert len(header) == len(ResultColumn) - 3 + 6
     assert len(set(header)) == len(header)
     for record in (None, *(make_record(disposition=disposition) for disposition in Disposition)):
         for status in ShownStatus:

@@ -9,7 +9,7 @@ from app.api.downloads import WORKBOOK, Download, download_headers, file_reply
 from app.api.openapi import problems
 from app.api.schemas.common import AnyCase
 from app.domain.messages import Language
-from app.domain.results import Column, Per
+from app.domain.results import Per, ResultColumn
 from app.integrations.spreadsheets.csv_writer import MEDIA_TYPE as CSV
 from app.integrations.spreadsheets.csv_writer import Separator
 from app.services.jobs import ShownStatus
@@ -31,9 +31,9 @@ def _wanted(
         ShownStatus | None, AnyCase, Query(description="Only contacts with this status, or the calls to them.")
     ] = None,
     columns: Annotated[
-        list[Annotated[Column, AnyCase]] | None,
+        list[Annotated[ResultColumn, AnyCase]] | None,
         Query(
-            max_length=len(Column),
+            max_length=len(ResultColumn),
             description=(
                 "Which columns, in which order: `columns=row&columns=status`. `phones`, `custom_fields` and "
                 "`collected` are several each."
