@@ -76,6 +76,7 @@ from app.services.script_preview import ScriptPreviewing
 from app.services.sessions import Lifetimes, SessionService
 from app.services.settling import Settling
 from app.services.stream_tickets import StreamTickets
+from app.services.test_calls import TestCalls
 from app.services.uploads import UploadService
 from app.services.users import UserService
 from app.services.verifying import Verifying
@@ -121,6 +122,7 @@ class Container:
     results: ResultService
     result_files: ResultFiles
     script_preview: ScriptPreviewing
+    test_calls: TestCalls
     do_not_call: DoNotCallService
     jobs: JobService
     dashboard: DashboardService
@@ -184,6 +186,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             results=ResultService(batches, MongoResults(database), explaining, clock),
             result_files=ResultFiles(workbooks=Workbooks(at_once=2), csv=CsvFiles(at_once=4)),
             script_preview=ScriptPreviewing(accounts, uploads, clock),
+            test_calls=TestCalls(accounts, batches, jobs, MongoBatchContacts(database), clock),
             do_not_call=DoNotCallService(accounts, batches, jobs, MongoDoNotCallList(database), reader, clock),
             jobs=JobService(batches, jobs, explaining, clock),
             dashboard=DashboardService(statistics, clock),

@@ -149,7 +149,7 @@ def _simplify(node: Any) -> None:
     options = node.get("anyOf", [])
     numbers = [option for option in options if option.get("type") == "number"]
     if numbers:
-        others = [option for option in options if option.get("type") not in {"number", "string"}]
+        others = [option for option in options if option.get("type") != "number" and "pattern" not in option]
         _put_options(node, numbers + others)
         if isinstance(node.get("default"), str):
             node["default"] = float(node["default"])

@@ -66,6 +66,7 @@ KINDS: dict[int, ProblemKind] = {
         (
             "batch_not_changeable",
             "account_exists",
+            "account_suspended",
             "batch_changed_meanwhile",
             "batch_has_calls",
             "batch_has_runs",
@@ -81,6 +82,10 @@ KINDS: dict[int, ProblemKind] = {
             "not_a_user",
             "results_while_importing",
             "still_importing",
+            "test_call_goes_on",
+            "test_call_happens_once",
+            "test_call_hours_closed",
+            "test_call_to_contact",
             "worker_not_at_work",
         ),
         {"batch_id": "batch-001", "status": "cancelled"},
@@ -117,7 +122,7 @@ KINDS: dict[int, ProblemKind] = {
     429: ProblemKind(
         "TooManyRequests",
         "Asked too often. Try again after `Retry-After` seconds.",
-        ("too_many_requests", "login_locked", "too_many_files"),
+        ("too_many_requests", "login_locked", "test_calls_too_many", "too_many_files"),
         {"seconds": 3},
     ),
     503: ProblemKind(

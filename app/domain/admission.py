@@ -26,6 +26,7 @@ from app.domain.retry_policy import next_phone
 
 class RefusalKind(StrEnum):
     CANCELLED = "cancelled"
+    TOO_LATE = "too_late"
     BATCH_NOT_RUNNING = "batch_not_running"
     ACCOUNT_SUSPENDED = "account_suspended"
     AT_LIMIT = "at_limit"
@@ -40,7 +41,14 @@ class RefusalKind(StrEnum):
     UNDECIDED = "undecided"
 
 
-_FOR_GOOD = frozenset({RefusalKind.MAX_ATTEMPTS, RefusalKind.NO_PHONE_LEFT, RefusalKind.ON_DO_NOT_CALL_LIST})
+_FOR_GOOD = frozenset(
+    {
+        RefusalKind.TOO_LATE,
+        RefusalKind.MAX_ATTEMPTS,
+        RefusalKind.NO_PHONE_LEFT,
+        RefusalKind.ON_DO_NOT_CALL_LIST,
+    }
+)
 
 
 class Circumstances(BaseModel):
@@ -83,6 +91,8 @@ def refuse(job: Job, batch: Batch, account: Account, circumstances: Circumstance
     """
     if job.cancel_requested or batch.status is BatchStatus.CANCELLED:
         return _refusal(RefusalKind.CANCELLED, "cancelled_by_operator")
+    if batch.is_too_late(now):
+        return _refusal(RefusalKind.TOO_LATE, "test_call_too_late")
     if batch.status is not BatchStatus.RUNNING:
         return _refusal(RefusalKind.BATCH_NOT_RUNNING, "batch_not_running", status=batch.status.value)
     if account.status is not AccountStatus.ACTIVE:

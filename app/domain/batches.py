@@ -168,6 +168,10 @@ class Batch(BaseModel):
     runs_started: int = 0
     parent_batch_id: str | None = None
     """Of a run: the recurring batch that it was made of."""
+    test_of: str | None = None
+    """Of a test call (services/test_calls.py), the batch whose script it tries. It is in no list and no figure."""
+    no_calls_after: datetime | None = None
+    """No call of it begins from then on: whoever asked for a test call does not stand beside the phone for ever."""
     priority: Priority = Priority.NORMAL
     status: BatchStatus
     total_jobs: int = 0
@@ -228,6 +232,9 @@ class Batch(BaseModel):
     def starts_at(self) -> datetime | None:
         """When it starts, or its next run does; None: at once, or no more."""
         return self.scheduled_at if self.recurrence is None else self.next_run_at
+
+    def is_too_late(self, now: datetime) -> bool:
+        return self.no_calls_after is not None and now >= self.no_calls_after
 
     @property
     def budget_reserved(self) -> Decimal:

@@ -171,6 +171,8 @@ class Job(BaseModel):
     job_id: str
     account_id: str
     batch_id: str
+    test_of: str | None = None
+    """Of a test call, the batch whose script it tries. It is tried once, whatever comes of it."""
     row: int | None = None
     """The spreadsheet's row number, or the 1-based place in the request's `contacts`."""
     state: JobState

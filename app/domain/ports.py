@@ -272,6 +272,9 @@ class Jobs(Protocol):
     async def counts(self, batch_ids: Sequence[str]) -> dict[str, dict[JobState, int]]:
         """How many jobs of each batch are in each state; what is 0 is left out."""
 
+    async def test_calls(self, account_id: str, since: datetime) -> list[Job]:
+        """The account's test calls that were asked for since then, newest first."""
+
     async def cancel_pending(self, batch_id: str, reason: Message, now: datetime, *, by: str) -> int: ...
 
     async def cancel(self, job_id: str, reason: Message, now: datetime, *, by: str) -> Job | None:

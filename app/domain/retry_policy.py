@@ -75,6 +75,9 @@ def next_step(
         return _final(ended, JobState.COMPLETED, _finish_reason(outcome))
     if job.cancel_requested:
         return _final(ended, JobState.CANCELLED, Message(code="cancelled_by_operator"))
+    if job.test_of is not None:
+        # Who asked for it watched it happen, and may ask again: that phone shall not ring by itself.
+        return _final(ended, JobState.FAILED, Message(code=f"after_{outcome.disposition.value}"))
     if following is None:
         return _final(ended, JobState.FAILED, Message(code="no_phone_left"))
     asked_for = _callback(job, outcome, settings, now)

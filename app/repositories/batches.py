@@ -28,7 +28,8 @@ from app.repositories.turns import advance_turns
 PUT_ASIDE = timedelta(minutes=10)
 
 DELETED: Document = {"deleted_at": {"$exists": True}}
-_NOT_DELETED: Document = {"deleted_at": {"$exists": False}}
+TESTS: Document = {"test_of": {"$exists": True}, "deleted_at": {"$exists": False}}
+_SHOWN: Document = {"deleted_at": {"$exists": False}, "test_of": {"$exists": False}}
 _WITH_WORK = [BatchStatus.RUNNING.value, BatchStatus.CANCELLED.value]
 """A cancelled one is woken for what comes back from calls that were in progress."""
 
@@ -85,13 +86,13 @@ class MongoBatches(Repository):
         # Runs of one batch, and what is found by name, are few: sorted in memory.
         by_name = "by_name" if account_ids is None else "by_name_of_account"
         index = "names" if search else by_name if sort.by_name and not parent_batch_id else None
-        # Deleted ones are few, and looked through; counted by themselves the rest is counted from an index.
-        cursor = self._batches.find(match | _NOT_DELETED, hint=index)
+        # Those not shown are few, and looked through; counted by themselves the rest is counted from an index.
+        cursor = self._batches.find(match | _SHOWN, hint=index)
         cursor = cursor.sort(order_of(sort, "sort_name" if sort.by_name else "created_at", "_id"))
         found = [from_document(Batch, document) async for document in cursor.skip(skip).limit(limit)]
-        return found, await self._count(match, index) - await self._batches.count_documents(
-            match | DELETED, hint="deleted"
-        )
+        deleted = await self._batches.count_documents(match | DELETED, hint="deleted")
+        tests = await self._batches.count_documents(match | TESTS, hint="tests")
+        return found, await self._count(match, index) - deleted - tests
 
     async def _count(self, match: Document, index: str | None) -> int:
         if match:
@@ -101,7 +102,8 @@ class MongoBatches(Repository):
 
     @guarded
     async def ids_of_account(self, account_id: str) -> dict[str, BatchStatus | None]:
-        cursor = self._batches.find({"account_id": account_id}, {"status": True, "deleted_at": True})
+        match = {"account_id": account_id, "test_of": {"$exists": False}}
+        cursor = self._batches.find(match, {"status": True, "deleted_at": True})
         return {
             document["_id"]: None if "deleted_at" in document else BatchStatus(document["status"])
             async for document in cursor

@@ -69,6 +69,12 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="deleted",
             partialFilterExpression={"deleted_at": {"$exists": True}},
         ),
+        # The same of test calls.
+        IndexModel(
+            [("account_id", ASCENDING), ("status", ASCENDING)],
+            name="tests",
+            partialFilterExpression={"test_of": {"$exists": True}},
+        ),
         # POST /batches with Idempotency-Key: one batch a key.
         IndexModel(
             [("account_id", ASCENDING), ("idempotency_key", ASCENDING)],
@@ -135,6 +141,12 @@ INDEXES: dict[str, list[IndexModel]] = {
             [("account_id", ASCENDING), ("finished_at", DESCENDING), ("state", ASCENDING)],
             name="finished",
             partialFilterExpression={"finished_at": {"$exists": True}},
+        ),
+        # Test calls: how many an account has had, and how many are among the jobs of its figures.
+        IndexModel(
+            [("account_id", ASCENDING), ("created_at", DESCENDING)],
+            name="tests",
+            partialFilterExpression={"test_of": {"$exists": True}},
         ),
         # GET /calls/history and /accounts/{id}/activity: a key an attempt, written when it is over.
         IndexModel(

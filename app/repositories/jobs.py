@@ -6,7 +6,7 @@ What the workers do with them is in job_queue.py.
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from pymongo import ASCENDING, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import BulkWriteError
 
 from app.domain.jobs import FINAL, IN_FLIGHT, OPERATOR_PRIORITY, Job, JobState, WaitingFor
@@ -146,6 +146,12 @@ class MongoJobs(Repository):
         async for row in await self._jobs.aggregate([{"$match": match}, {"$group": group}], hint="claim"):
             counts.setdefault(row["_id"]["batch_id"], {})[JobState(row["_id"]["state"])] = row["count"]
         return counts
+
+    @guarded
+    async def test_calls(self, account_id: str, since: datetime) -> list[Job]:
+        match = {"account_id": account_id, "test_of": {"$exists": True}, "created_at": {"$gte": since}}
+        cursor = self._jobs.find(match, WITHOUT_TIMELINE, hint="tests").sort("created_at", DESCENDING)
+        return [from_document(Job, document) async for document in cursor]
 
     @guarded
     async def cancel_pending(self, batch_id: str, reason: Message, now: datetime, *, by: str) -> int:

@@ -18,6 +18,7 @@ from app.domain.reading import (
     Stretch,
 )
 from app.domain.transactions import TransactionType, Usage
+from app.repositories.batches import TESTS
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import any_of
 
@@ -48,7 +49,11 @@ class MongoStatistics(Repository):
         pipeline = [{"$match": {"account_id": any_of(account_ids)}}, _counted_by("$status")]
         found = await self._batches.aggregate(pipeline, hint="statuses_of_account")
         counts = {BatchStatus(row["_id"]): row["count"] async for row in found}
-        # Deleted ones stand as cancelled, and nobody is shown them.
+        # Nobody is shown test calls, nor deleted ones, which stand as cancelled.
+        tests = [{"$match": {"account_id": any_of(account_ids), **TESTS}}, _counted_by("$status")]
+        async for row in await self._batches.aggregate(tests, hint="tests"):
+            status = BatchStatus(row["_id"])
+            counts[status] = max(0, counts.get(status, 0) - row["count"])
         deleted = {"account_id": any_of(account_ids), "deleted_at": {"$exists": True}}
         counts[BatchStatus.CANCELLED] = counts.get(BatchStatus.CANCELLED, 0) - await self._batches.count_documents(
             deleted, hint="deleted"
@@ -89,8 +94,14 @@ class MongoStatistics(Repository):
         return Usage()
 
     async def _states(self, match: Document, index: str) -> dict[JobState, int]:
+        """Test calls are few, and are counted by themselves: the rest is counted from an index alone."""
         found = await self._jobs.aggregate([{"$match": match}, _counted_by("$state")], hint=index)
-        return {JobState(row["_id"]): row["count"] async for row in found}
+        counts = {JobState(row["_id"]): row["count"] async for row in found}
+        tests = [{"$match": {**match, "test_of": {"$exists": True}}}, _counted_by("$state")]
+        async for row in await self._jobs.aggregate(tests, hint="tests"):
+            state = JobState(row["_id"])
+            counts[state] = max(0, counts.get(state, 0) - row["count"])
+        return counts
 
 
 class MongoCallHistory(Repository):
@@ -131,7 +142,8 @@ class MongoCallHistory(Repository):
         slots: dict[Slot, Answered] = {}
         for stretch in stretches:
             scope = CallScope([account_id], None, stretch.since, stretch.until)
-            pipeline = [*_attempts(scope), {"$match": {"history.counted": True}}, _by_slot(stretch.offset)]
+            wanted = {"history.counted": True, "test_of": {"$exists": False}}
+            pipeline = [*_attempts(scope), {"$match": wanted}, _by_slot(stretch.offset)]
             async for row in await self._jobs.aggregate(pipeline, hint="calls"):
                 slot = Slot(**row["_id"])
                 before = slots.get(slot, Answered(0, 0))
@@ -154,7 +166,7 @@ def _attempts(scope: CallScope) -> list[Document]:
     }
     if scope.batch_id is not None:
         match["batch_id"] = scope.batch_id
-    needed = dict.fromkeys(("account_id", "batch_id", "contact", "history", "report"), True)
+    needed = dict.fromkeys(("account_id", "batch_id", "test_of", "contact", "history", "report"), True)
     return [{"$match": match}, {"$project": needed}, {"$unwind": "$history"}, {"$match": {"history.dialed_at": span}}]
 
 

@@ -195,6 +195,8 @@ class BatchService:
     async def change(self, batch_id: str, changes: dict[str, Any], *, is_active: bool | None, user: str) -> BatchView:
         """Edit, pause (`is_active` False) or resume (True), in one step. Takes effect at the next claim."""
         batch = await self.get(batch_id)
+        if batch.test_of is not None:
+            raise Conflict("test_call_happens_once")
         if batch.status not in OPEN and (is_active is not None or changes):
             raise Conflict("batch_not_changeable", status=batch.status.value)
         target = self._target(batch, is_active)

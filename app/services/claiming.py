@@ -115,6 +115,8 @@ class Claiming:
     async def _is_open(self, batch: Batch, account: Account | None, now: datetime) -> bool:
         """Whether jobs of `batch` may be claimed now; if not, do what is to be done with it instead."""
         if batch.status is BatchStatus.RUNNING:
+            if batch.is_too_late(now):
+                await self._jobs.cancel_pending(batch.batch_id, Message(code="test_call_too_late"), now, by=SYSTEM)
             return await self._is_callable(batch, account, now)
         if batch.status is BatchStatus.IMPORTING or is_being_undone(batch):
             log.warning("import_undone", batch_id=batch.batch_id)
@@ -267,6 +269,8 @@ class Claiming:
         block = block or closed
         recheck = now + timedelta(seconds=RECHECK_SECONDS)
         until = block.until if block else earliest or recheck
+        if batch.no_calls_after is not None and not batch.is_too_late(now):
+            until = min(until, batch.no_calls_after)
         if until <= now:
             return False
         return await rest(self._batches, self._time, batch, min(until, recheck) if in_flight else until, block)

@@ -149,6 +149,8 @@ class JobService:
         job, batch = view.job, view.batch
         if job.state not in {JobState.PENDING, JobState.FAILED, JobState.CANCELLED}:
             raise Conflict("job_not_retryable", status=view.status.value)
+        if job.test_of is not None:
+            raise Conflict("test_call_happens_once")
         if batch.status is BatchStatus.CANCELLED:
             raise Conflict("batch_not_changeable", status=batch.status.value)
         needed = max(job.attempts + 1 - batch.call_settings.max_attempts, 0)

@@ -86,6 +86,7 @@ def test_every_route_of_this_version_is_there() -> None:
         "PUT /jobs/{job_id}/cancel",
         "GET /call-presets",
         "POST /batches/script/preview",
+        "POST /batches/{batch_id}/test-call",
         "POST /call-settings/preview",
         "GET /timezones",
         "GET /use-cases",

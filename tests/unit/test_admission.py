@@ -65,6 +65,7 @@ def ask(
 OBSTACLES: list[tuple[RefusalKind, str, dict[str, Any]]] = [
     (RefusalKind.CANCELLED, "cancelled_by_operator", {"job": {"cancel_requested": True}}),
     (RefusalKind.CANCELLED, "cancelled_by_operator", {"batch": {"status": BatchStatus.CANCELLED}}),
+    (RefusalKind.TOO_LATE, "test_call_too_late", {"batch": {"no_calls_after": NOW}}),
     *(
         (RefusalKind.BATCH_NOT_RUNNING, "batch_not_running", {"batch": {"status": status}})
         for status in BatchStatus

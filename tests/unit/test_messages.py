@@ -195,7 +195,15 @@ def test_words_of_ours_are_said_in_the_readers_language() -> None:
 
 
 def test_events_whose_name_is_chosen_at_run_time_have_texts() -> None:
-    names = {"batch_edited", "batch_paused_by_user", "batch_resumed", "initial_balance", "topup"}
+    names = {
+        "test_call_asked_for",
+        "test_call_outside_hours",
+        "batch_edited",
+        "batch_paused_by_user",
+        "batch_resumed",
+        "initial_balance",
+        "topup",
+    }
     assert names <= set(CATALOGUE)
 
 

@@ -12,6 +12,8 @@ OF_ITS_OWN = {
     "next_run_at",
     "runs_started",
     "parent_batch_id",
+    "test_of",
+    "no_calls_after",
     "status",
     "total_jobs",
     "budget_reservations",

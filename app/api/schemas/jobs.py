@@ -63,6 +63,9 @@ class JobReply(Reply):
     job_id: str
     account_id: str
     batch_id: str
+    test_of: str | None = Field(
+        default=None, exclude_if=is_off, description="Of a test call, the batch whose script it tries. Absent: none."
+    )
     row: int | None = Field(description="The contact's row in the spreadsheet, or its place in `contacts`.")
     status: ShownStatus
     reason: Reason | None = Field(description="Why it waits, or why it ended as it did.")
@@ -133,6 +136,7 @@ def _fields(view: JobView, account: Account | None, language: Language) -> dict[
         "job_id": job.job_id,
         "account_id": job.account_id,
         "batch_id": job.batch_id,
+        "test_of": job.test_of,
         "row": job.row,
         "status": view.status,
         "reason": reason,

@@ -1,4 +1,4 @@
-"""Texts: a script and a voice as they were asked for, and what becomes of them."""
+"""Texts: a script and a voice as they were asked for, what becomes of them, and the call that tries them."""
 
 from typing import Literal
 
@@ -68,6 +68,53 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
     "row_not_callable": {
         "es": "La fila {row} no es un contacto de la lista al que se pueda llamar.",
         "en": "Row {row} is no contact of the list that could be called.",
+    },
+    # A test call
+    "test_call_asked_for": {
+        "es": "Llamada de prueba pedida a {phone} (job {job_id})",
+        "en": "Test call to {phone} asked for (job {job_id})",
+    },
+    "test_call_outside_hours": {
+        "es": "Llamada de prueba pedida a {phone}, también fuera del horario (job {job_id})",
+        "en": "Test call to {phone} asked for, also outside the hours (job {job_id})",
+    },
+    "test_call_too_late": {
+        "es": "La llamada de prueba no se pudo hacer a tiempo y ya no se hará. Pídala de nuevo.",
+        "en": "The test call could not be made in time and is not made any more. Ask for it again.",
+    },
+    "test_call_happens_once": {
+        "es": "Una llamada de prueba se hace una sola vez y no se modifica. Pida otra en su batch.",
+        "en": "A test call is made once and is not changed. Ask for another one at its batch.",
+    },
+    "test_call_hours_closed": {
+        "es": (
+            "Fuera del horario del batch, que abre {opens_at} ({timezone}). Para llamar ahora a un teléfono suyo, "
+            "envíe outside_hours."
+        ),
+        "en": (
+            "Outside the batch's hours, which open {opens_at} ({timezone}). To call a phone of your own now, send "
+            "outside_hours."
+        ),
+    },
+    "test_call_to_contact": {
+        "es": "Ese número es de un contacto de la cuenta: fuera del horario no se le llama, tampoco de prueba.",
+        "en": "That number is a contact's of the account: outside the hours it is not called, not as a test either.",
+    },
+    "test_call_goes_on": {
+        "es": "Ya hay una llamada de prueba en curso a ese número.",
+        "en": "There is a test call to that number already.",
+    },
+    "test_calls_too_many": {
+        "es": "La cuenta tiene demasiadas llamadas de prueba. Inténtelo de nuevo en {seconds} segundos.",
+        "en": "The account has too many test calls. Try again in {seconds} seconds.",
+    },
+    "test_call_job_elsewhere": {
+        "es": "No existe ese job en este batch.",
+        "en": "There is no such job in this batch.",
+    },
+    "test_variable_missing": {
+        "es": "El guion usa {name}: envíe su valor en variables, o allow_missing_variables.",
+        "en": "The script uses {name}: send its value in variables, or allow_missing_variables.",
     },
     # The voice
     "voice_of_the_agent": {
