@@ -8,11 +8,13 @@ from datetime import timedelta
 from app.clock import Clock
 from app.config import Settings
 from app.domain.access_ports import AuditLog
+from app.domain.errors import DatabaseUnavailable
 from app.domain.money import Pricing
 from app.domain.tables_written import TableFile
 from app.domain.workers import Vitals, WorkerState
 from app.integrations.credentials.access_tokens import AccessTokens
 from app.integrations.credentials.passwords import Passwords
+from app.integrations.prometheus.metrics import PrometheusMetrics
 from app.integrations.retell.client import RetellClient
 from app.integrations.retell.webhooks import RetellEvents
 from app.integrations.spreadsheets.csv_writer import CsvFiles
@@ -37,6 +39,7 @@ from app.repositories.from_numbers import MongoFromNumbers
 from app.repositories.indexes import ensure_indexes
 from app.repositories.job_queue import MongoJobQueue
 from app.repositories.jobs import MongoJobs
+from app.repositories.overview import MongoOverviews
 from app.repositories.provider_limits import MongoProviderLimits
 from app.repositories.reading import MongoCallHistory, MongoStatistics
 from app.repositories.reconciliation import MongoReconciliation
@@ -65,7 +68,10 @@ from app.services.funding import Funding
 from app.services.hints import Hints
 from app.services.jobs import JobService
 from app.services.live_batches import LiveBatches
+from app.services.measured_provider import MeasuredProvider
+from app.services.overview import OverviewService
 from app.services.past_calls import PastCallService
+from app.services.promptness import Promptness
 from app.services.provider_gate import GateSettings, ProviderGate
 from app.services.read_pace import ReadPace
 from app.services.reconciling import Reconciling
@@ -82,6 +88,7 @@ from app.services.users import UserService
 from app.services.verifying import Verifying
 from app.services.worker_control import WorkerControl
 from app.services.workers import Registration, WorkerService
+from app.version import version
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,7 @@ class Container:
     settings: Settings
     clock: Clock
     database: Database
+    metrics: PrometheusMetrics
     access: Access
     accounts: AccountService
     batches: BatchService
@@ -131,6 +139,7 @@ class Container:
     reconciling: Reconciling
     from_numbers: FromNumberService
     workers: WorkerService
+    overview: OverviewService
 
     async def prepare_database(self) -> None:
         """Check the server, create the indexes, take the primary's time.
@@ -144,7 +153,14 @@ class Container:
     async def synchronise_clock(self) -> timedelta:
         """Take the primary's time; how far this process was off. Raises DatabaseUnavailable."""
         asked_at = self.clock.monotonic()
-        return self.clock.synchronise(await self.database.server_time(), asked_at)
+        try:
+            server_now = await self.database.server_time()
+        except DatabaseUnavailable:
+            self.metrics.mongodb_answered(None)
+            raise
+        correction = self.clock.synchronise(server_now, asked_at)
+        self.metrics.mongodb_answered(self.clock.machine_is_behind().total_seconds())
+        return correction
 
 
 @asynccontextmanager
@@ -175,6 +191,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             settings=settings,
             clock=clock,
             database=database,
+            metrics=PrometheusMetrics(version()),
             access=_access(settings, clock, database),
             accounts=AccountService(accounts, batches, jobs, transactions, clock, pricing),
             batches=batch_service,
@@ -195,6 +212,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             reconciling=Reconciling(MongoReconciliation(database)),
             from_numbers=FromNumberService(MongoFromNumbers(database), batches, clock),
             workers=WorkerService(MongoWorkers(database), clock),
+            overview=OverviewService(MongoOverviews(database), clock),
         )
     finally:
         await database.close()
@@ -248,7 +266,7 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
         details_grace=timedelta(seconds=settings.call_details_grace_seconds),
         provider_retry=timedelta(seconds=settings.provider_retry_seconds),
     )
-    provider = RetellClient(
+    retell = RetellClient(
         settings.retell_base_url,
         settings.retell_api_key.get_secret_value(),
         clock,
@@ -256,6 +274,9 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
         read_timeout=settings.retell_read_timeout_seconds,
         max_connections=settings.worker_concurrency,
     )
+    metrics = container.metrics
+    provider = MeasuredProvider(retell, metrics, clock)
+    promptness = Promptness(metrics, clock)
     defaults = CallDefaults(agent_id=settings.retell_agent_id, webhook_url=settings.retell_webhook_url)
     watch = FromNumberWatch(MongoFromNumbers(database), batches, clock, settings.retell_from_number)
     gate = ProviderGate(
@@ -268,7 +289,7 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
     do_not_call = MongoDoNotCallList(database)
     recheck = timedelta(seconds=settings.balance_recheck_seconds)
     funding = Funding(accounts, batches, MongoBudgets(database), transactions, clock, recheck)
-    settling = Settling(accounts, batches, queue, funding, do_not_call, watch, clock, tuning)
+    settling = Settling(accounts, batches, queue, funding, do_not_call, watch, clock, tuning, metrics)
     admission = Admission(queue, do_not_call, gate, watch, clock)
     recurring = Recurring(batches, jobs, MongoBatchContacts(database), control, clock)
     stored_hints = MongoCallHints(database)
@@ -279,7 +300,9 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
         yield CallWork(
             queue=queue,
             control=control,
-            claiming=Claiming(accounts, batches, jobs, queue, funding, recurring, control, gate, watch, clock),
+            claiming=Claiming(
+                accounts, batches, jobs, queue, funding, recurring, control, gate, watch, promptness, clock
+            ),
             dialing=Dialing(
                 accounts,
                 batches,
@@ -291,6 +314,7 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
                 control,
                 gate,
                 watch,
+                promptness,
                 clock,
                 tuning,
                 defaults,
@@ -300,9 +324,10 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
             ),
             following=CallFollowing(queue, provider, calls, hints, settling, control, gate, clock, tuning),
             settling=settling,
-            rescuing=Rescuing(batches, queue, funding, control, clock),
+            rescuing=Rescuing(batches, queue, funding, control, clock, metrics),
             hints=hints,
             gate=gate,
+            metrics=metrics,
         )
     finally:
-        await provider.aclose()
+        await retell.aclose()

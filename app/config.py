@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     """How long a stopping worker waits for requests under way; live calls are handed over, not waited for."""
     worker_health_file: str = ""
     """Written as long as the worker is alive; `python -m workers.health` reads it. Empty: none."""
+    worker_metrics_host: str = "127.0.0.1"
+    worker_metrics_port: int = Field(default=0, ge=0, le=65535)
+    """Where a worker serves GET /metrics and /health/live; 0: nowhere."""
     call_poll_seconds: Seconds = 5
     """How often a young call is looked up at Retell (with ±20 % jitter); less and less often as it lasts."""
     call_poll_max_seconds: Seconds = 20
@@ -88,6 +91,10 @@ class Settings(BaseSettings):
     requests_per_minute: int = Field(default=1200, ge=10)
     """Of one user, key or (without one) address, at one API process."""
 
+    # Monitoring ----------------------------------------------------------------------------------------------------
+    metrics_token: SecretStr = SecretStr("")
+    """What whoever reads /metrics must show. Empty: only who asks from the same machine may."""
+
     # Logs ----------------------------------------------------------------------------------------------------------
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -107,6 +114,13 @@ class Settings(BaseSettings):
     def _is_long(cls, value: SecretStr) -> SecretStr:
         if 0 < len(value.get_secret_value()) < 32:
             raise ValueError("must have at least 32 characters")
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"[!-~]*", value.get_secret_value()):
+            raise ValueError("must have only printable ASCII characters, without spaces")
         return value
 
     @model_validator(mode="after")

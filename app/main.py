@@ -27,6 +27,7 @@ from app.api.routes import (
     guides,
     health,
     jobs,
+    metrics,
     reading,
     results,
     scripts,
@@ -58,6 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # The document has more than the routes say; overriding this method is the way that FastAPI documents.
     app.openapi = partial(document, app)  # type: ignore[method-assign]
     app.include_router(health.router)
+    app.include_router(metrics.router)
     # Before the batches: "excel" is no batch id.
     for router in (
         auth.router,

@@ -54,6 +54,6 @@ async def session_container(settings: Settings) -> AsyncIterator[Container]:
 @pytest.fixture
 async def container(session_container: Container) -> Container:
     """The wired application on an empty database."""
-    for collection in [*INDEXES, "provider_limits", "from_numbers"]:
+    for collection in [*INDEXES, "provider_limits", "from_numbers", "overview"]:
         await session_container.database.collection(collection).delete_many({})
     return session_container

@@ -26,6 +26,7 @@ from app.services.worker_control import WorkerControl
 from app.version import version
 from workers import draining
 from workers.health import HealthFile
+from workers.metrics_server import MetricsServer
 from workers.runner import Pace, Runner
 
 log = structlog.get_logger("worker")
@@ -59,6 +60,14 @@ def main(
             help="Written as long as the worker is alive, for `python -m workers.health`. Default: WORKER_HEALTH_FILE."
         ),
     ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Serves GET /metrics and /health/live. Default: WORKER_METRICS_PORT (0: nowhere).",
+        ),
+    ] = None,
     drain: Annotated[
         bool,
         typer.Option(
@@ -87,14 +96,14 @@ def main(
         raise typer.Exit(2) from None
     configure_logging(settings.log_format, settings.log_level)
     name = worker_id or f"{socket.gethostname()}-{os.getpid()}"
-    if health_file is None and settings.worker_health_file:
-        health_file = Path(settings.worker_health_file)
+    given = {"worker_concurrency": concurrency, "worker_health_file": health_file, "worker_metrics_port": metrics_port}
+    settings = settings.model_copy(update={key: value for key, value in given.items() if value is not None})
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as loop:
             if drain:
                 chosen = _chosen(None if everywhere else worker_id, everywhere=everywhere)
                 raise typer.Exit(0 if loop.run(_drain(settings, chosen, timedelta(seconds=within))) else 1)
-            loop.run(_run(settings, name, concurrency or settings.worker_concurrency, health_file, once=once))
+            loop.run(_run(settings, name, once=once))
     except DatabaseUnsuitable as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
@@ -134,7 +143,7 @@ def _settings() -> Settings:
     return settings
 
 
-async def _run(settings: Settings, name: str, concurrency: int, health_file: Path | None, *, once: bool) -> None:
+async def _run(settings: Settings, name: str, *, once: bool) -> None:
     async with open_container(settings) as container, AsyncExitStack() as beside:
         # Unique to this start: a successor under the same name must not be taken for its predecessor.
         control = WorkerControl(
@@ -144,26 +153,52 @@ async def _run(settings: Settings, name: str, concurrency: int, health_file: Pat
         )
         _stop_on_signals(control)
         structlog.contextvars.bind_contextvars(worker_id=control.worker_id)
-        health = None if health_file is None else HealthFile(health_file, container.clock, _say_unwell)
-        if health is not None:
+        loops = Loops()
+        if settings.worker_health_file:
+            health = HealthFile(Path(settings.worker_health_file), container.clock, loops.stalled, _say_unwell)
             await beside.enter_async_context(_beside(health.keep))
+        if settings.worker_metrics_port:
+            await _serve_metrics(container, loops, beside)
         await _wait_for_database(container, control)
         async with open_call_work(container, control) as work:
             runner = Runner(
                 work,
                 control,
                 _pace(settings),
-                concurrency=concurrency,
+                concurrency=settings.worker_concurrency,
                 on_heartbeat=container.synchronise_clock,
             )
-            if health is not None:
-                health.stalled = partial(runner.stalled, STALLED_SECONDS)
-            log.info("worker_started", concurrency=concurrency, once=once)
-            registration = register(container, control, partial(_vitals, container, work, runner, concurrency))
+            loops.runner = runner
+            log.info("worker_started", concurrency=settings.worker_concurrency, once=once)
+            registration = register(container, control, partial(_vitals, container, work, runner))
             every = min(REGISTER_SECONDS, settings.worker_heartbeat_seconds)
             async with _beside(partial(registration.keep, every)):
                 await (runner.run_once() if once else runner.run())
         log.info("worker_stopped")
+
+
+class Loops:
+    """Those of the runner, from when there is one: what waits for MongoDB at the start is well too."""
+
+    runner: Runner | None = None
+
+    def stalled(self) -> list[str]:
+        return [] if self.runner is None else self.runner.stalled(STALLED_SECONDS)
+
+
+async def _serve_metrics(container: Container, loops: Loops, beside: AsyncExitStack) -> None:
+    settings, metrics = container.settings, container.metrics
+    token = settings.metrics_token.get_secret_value()
+    server = MetricsServer(token, metrics.content_type, metrics.render, loops.stalled)
+    try:
+        port = await beside.enter_async_context(
+            server.serving(settings.worker_metrics_host, settings.worker_metrics_port)
+        )
+    except OSError as error:
+        # Calls matter more than their figures.
+        log.error("metrics_not_served", port=settings.worker_metrics_port, problem=error.strerror)  # noqa: TRY400 - theirs
+    else:
+        log.info("metrics_served", host=settings.worker_metrics_host, port=port)
 
 
 @asynccontextmanager
@@ -178,15 +213,17 @@ async def _beside(keep: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) ->
         await kept
 
 
-def _vitals(container: Container, work: CallWork, runner: Runner, concurrency: int, state: WorkerState) -> Vitals:
+def _vitals(container: Container, work: CallWork, runner: Runner, state: WorkerState) -> Vitals:
+    concurrency, in_use, calls = container.settings.worker_concurrency, runner.in_use, work.calls_in_flight
+    container.metrics.worker_holds(concurrency, in_use, calls)
     return Vitals(
         host=socket.gethostname(),
         pid=os.getpid(),
         version=version(),
         state=state,
         concurrency=concurrency,
-        in_use=runner.in_use,
-        calls_in_flight=work.calls_in_flight,
+        in_use=in_use,
+        calls_in_flight=calls,
         clock_offset_seconds=container.clock.machine_is_behind().total_seconds(),
         lease_seconds=container.settings.worker_lease_seconds,
     )

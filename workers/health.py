@@ -27,14 +27,16 @@ class Monotonic(Protocol):
 
 
 class HealthFile:
-    def __init__(self, path: Path, time: Monotonic, complain: Callable[[str], None]) -> None:
-        """`complain` is told, once each time, why the file is not written any more."""
+    def __init__(
+        self, path: Path, time: Monotonic, stalled: Callable[[], Sequence[str]], complain: Callable[[str], None]
+    ) -> None:
+        """`stalled` names the loops that do not come round. `complain` is told, once each time, why the file is not
+        written any more."""
         self._path = path
         self._time = time
         self._complain = complain
         self._complained = ""
-        self.stalled: Callable[[], Sequence[str]] = list
-        """The loops that do not come round, as soon as there are any."""
+        self._stalled = stalled
 
     async def keep(self, ended: asyncio.Event) -> None:
         """Write as long as all is well, until `ended`; then the file goes."""
@@ -50,7 +52,7 @@ class HealthFile:
 
     def _write(self) -> str:
         """What is wrong; empty if nothing is."""
-        if stalled := self.stalled():
+        if stalled := self._stalled():
             return f"these loops do not come round: {', '.join(stalled)}"
         # Whole or not at all: the check must never read half a number.
         draft = self._path.with_name(f"{self._path.name}.{os.getpid()}")

@@ -8,6 +8,7 @@ from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.lifecycle import Runtime
 from app.api.problems import PayloadTooLarge, internal_error
 from app.clock import Clock
 
@@ -52,6 +53,7 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 status = int(message["status"])
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                self._count(scope, status, started_at)
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -71,6 +73,12 @@ class RequestContext:
                     status=status,
                     ms=round(elapsed * 1000),
                 )
+
+    def _count(self, scope: Scope, status: int, started_at: float) -> None:
+        """Until its answer begins: a stream of events lasts as long as somebody looks."""
+        runtime: Runtime = scope["app"].state.runtime
+        elapsed = self._clock.monotonic() - started_at
+        runtime.container.metrics.request_answered(scope["method"], route_pattern(scope), status, elapsed)
 
 
 class SecureHeaders:

@@ -31,6 +31,7 @@ KINDS: dict[int, ProblemKind] = {
         (
             "token_missing",
             "login_failed",
+            "metrics_not_for_you",
             "session_over",
             "ticket_not_valid",
             "token_not_valid",

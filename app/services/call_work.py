@@ -6,6 +6,7 @@ import structlog
 
 from app.domain.errors import DatabaseUnavailable
 from app.domain.jobs import Job, JobState
+from app.domain.metrics import Metrics
 from app.domain.ports import JobQueue
 from app.services.call_following import CallFollowing
 from app.services.claiming import Claiming
@@ -19,7 +20,7 @@ from app.services.worker_control import WorkerControl
 
 log = structlog.get_logger("worker")
 
-CALLING = frozenset({JobState.IN_CALL, JobState.VERIFYING, JobState.UNCERTAIN})
+_ON_THE_PHONE = frozenset({JobState.IN_CALL, JobState.VERIFYING, JobState.UNCERTAIN})
 
 
 class CallWork:
@@ -35,6 +36,7 @@ class CallWork:
         rescuing: Rescuing,
         hints: Hints,
         gate: ProviderGate,
+        metrics: Metrics,
     ) -> None:
         self._queue = queue
         self._control = control
@@ -46,15 +48,20 @@ class CallWork:
         self._rescuing = rescuing
         self._hints = hints
         self._gate = gate
+        self._metrics = metrics
         self._states: dict[str, JobState] = {}
 
     @property
     def calls_in_flight(self) -> int:
         """Jobs in hand whose phone rings, talks, or perhaps does."""
-        return sum(state in CALLING for state in self._states.values())
+        return sum(state in _ON_THE_PHONE for state in self._states.values())
 
     async def claim(self, capacity: int) -> list[Job]:
-        return await self._claiming.claim(capacity)
+        began_at = self._control.time.monotonic()
+        claimed = await self._claiming.claim(capacity)
+        if claimed:
+            self._metrics.claimed(len(claimed), self._control.time.monotonic() - began_at)
+        return claimed
 
     @property
     def must_wait(self) -> bool:
@@ -91,8 +98,10 @@ class CallWork:
                     await self._advance(job)
             except DatabaseUnavailable:
                 log.warning("job_let_go", state=job.state.value, reason="mongodb_unavailable")
+                self._metrics.job_let_go("mongodb_unavailable")
             except Exception:
                 log.exception("job_let_go", state=job.state.value, reason="error")
+                self._metrics.job_let_go("error")
             finally:
                 self._states.pop(job.job_id, None)
 

@@ -27,6 +27,7 @@ from app.services.batch_events import blocked, calls_again, log_event, rest
 from app.services.batch_import import is_being_undone, undo_import
 from app.services.from_numbers import FromNumberWatch
 from app.services.funding import Funding
+from app.services.promptness import Promptness
 from app.services.provider_gate import ProviderGate
 from app.services.recurring import Recurring
 from app.services.turn_taking import take_in_turns
@@ -66,6 +67,7 @@ class Claiming:
         control: WorkerControl,
         gate: ProviderGate,
         watch: FromNumberWatch,
+        promptness: Promptness,
         time: Time,
     ) -> None:
         self._accounts = accounts
@@ -77,6 +79,7 @@ class Claiming:
         self._control = control
         self._gate = gate
         self._watch = watch
+        self._promptness = promptness
         self._time = time
         self.must_wait = False
         """Whether there was work at the last look that could not be begun yet: Retell is waited for."""
@@ -107,6 +110,7 @@ class Claiming:
             if started is not None and await self._is_open(started, accounts.get(batch.account_id), now):
                 open_batches[batch.account_id].append(started)
         claimed = await self._share_out(capacity, open_batches, accounts, now) if open_batches else []
+        self._promptness.looked((batch for found in open_batches.values() for batch in found), now)
         if len(due) == BATCHES_A_LOOK:
             # There may be more: let those behind come forward next time.
             await self._batches.to_the_back([batch.batch_id for batch in due], now)
@@ -245,6 +249,7 @@ class Claiming:
             now=look.now,
             zones=batch.open_zones(look.now),
         )
+        self._promptness.claimed(batch, jobs)
         taken, taken_at_provider = {job.slot for job in jobs}, {job.provider_slot for job in jobs}
         look.slots[account_id] = [slot for slot in look.slots[account_id] if slot not in taken]
         look.provider_slots = [slot for slot in look.provider_slots if slot not in taken_at_provider]

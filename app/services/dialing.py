@@ -41,6 +41,7 @@ from app.services.call_tuning import CallTuning
 from app.services.from_numbers import FromNumberWatch
 from app.services.funding import Funding
 from app.services.persisting import persist
+from app.services.promptness import Promptness
 from app.services.provider_gate import ProviderGate
 from app.services.settling import Settling
 from app.services.worker_control import WorkerControl
@@ -78,6 +79,7 @@ class Dialing:
         control: WorkerControl,
         gate: ProviderGate,
         watch: FromNumberWatch,
+        promptness: Promptness,
         time: Time,
         tuning: CallTuning,
         defaults: CallDefaults,
@@ -92,13 +94,17 @@ class Dialing:
         self._control = control
         self._gate = gate
         self._watch = watch
+        self._promptness = promptness
         self._time = time
         self._tuning = tuning
         self._defaults = defaults
 
     async def dial(self, job: Job) -> Job | None:
         """Take a leased job to `in_call`, `verifying` or `settling`; None if it went back or is no longer ours."""
-        dialed = await self._dial(job)
+        try:
+            dialed = await self._dial(job)
+        finally:
+            self._promptness.forget(job)
         if dialed is None:
             await self._watch.let_go(job)
         return dialed
@@ -172,6 +178,7 @@ class Dialing:
         return latest is not None and self._time.now() > latest
 
     async def _place(self, job: Job, attempt: Attempt) -> Job | None:
+        self._promptness.asked(job)
         try:
             report = await self._provider.place(attempt.request_body)
         except (ProviderUnreachable, Throttled) as error:

@@ -5,6 +5,7 @@ from collections.abc import Container
 import structlog
 
 from app.domain.jobs import Job, JobState
+from app.domain.metrics import Metrics
 from app.domain.ports import Batches, JobQueue, Time
 from app.services.funding import Funding, Reservation
 from app.services.worker_control import WorkerControl
@@ -15,12 +16,15 @@ EXPIRED_A_LOOK = 100
 
 
 class Rescuing:
-    def __init__(self, batches: Batches, queue: JobQueue, funding: Funding, control: WorkerControl, time: Time) -> None:
+    def __init__(
+        self, batches: Batches, queue: JobQueue, funding: Funding, control: WorkerControl, time: Time, metrics: Metrics
+    ) -> None:
         self._batches = batches
         self._queue = queue
         self._funding = funding
         self._control = control
         self._time = time
+        self._metrics = metrics
         self._seen_orphans: set[Reservation] = set()
 
     async def adopt(self, in_hand: Container[str]) -> list[Job]:
@@ -37,6 +41,7 @@ class Rescuing:
             if job is None:
                 continue
             log.warning("job_rescued", job_id=job.job_id, state=expired.state.value, left_by=expired.worker_id)
+            self._metrics.job_rescued(expired.state)
             if job.state is JobState.LEASED:
                 await self._put_back(job)
             else:
@@ -55,7 +60,9 @@ class Rescuing:
             for account_id in {reservation.account_id for reservation in reservations}
         }
         orphans = {r for r in reservations if r.attempt_id not in held[r.account_id]}
-        for orphan in orphans & self._seen_orphans:
+        lasting = orphans & self._seen_orphans
+        self._metrics.reservations_without_jobs(len(lasting))
+        for orphan in lasting:
             if await self._funding.give_back(orphan):
                 log.warning("orphaned_reservation_released", **orphan._asdict())
         self._seen_orphans = orphans

@@ -16,6 +16,7 @@ from app.domain.batches import Pace
 from app.domain.calls import CallReport, CallStatus
 from app.domain.jobs import AttemptRecord, Job, JobState, Settlement
 from app.domain.messages import Message
+from app.domain.metrics import Metrics
 from app.domain.money import Charge, charge_for
 from app.domain.opting_out import entries_after
 from app.domain.outcomes import Effect, Outcome
@@ -41,6 +42,7 @@ class Settling:
         watch: FromNumberWatch,
         time: Time,
         tuning: CallTuning,
+        metrics: Metrics,
     ) -> None:
         self._accounts = accounts
         self._batches = batches
@@ -50,6 +52,7 @@ class Settling:
         self._watch = watch
         self._time = time
         self._tuning = tuning
+        self._metrics = metrics
 
     async def decide(
         self, job: Job, outcome: Outcome, report: CallReport | None, detail: str | None = None
@@ -89,6 +92,7 @@ class Settling:
         )
         finished = await self._queue.finish(job, step, _record(job, step), self._time.now())
         if finished is not None:
+            self._metrics.call_ended(settlement.outcome.disposition)
             now = self._time.now()
             await self._batches.wake(job.batch_id, step.due_at or now, _pace(finished, now - attempt.intent_at))
             _say(finished, settlement, step)

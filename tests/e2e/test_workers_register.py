@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from app.repositories.embedded_mongod import EmbeddedMongod
-from scripts.dev_stack import SIMULATOR_KEY, Stack, running_stack
+from scripts.dev_stack import SIMULATOR_KEY, Stack, free_port, running_stack
 from tests.e2e.conftest import FAST, ROOT, Operator, kill, log_of, until, until_some_are_called, wait_end
+from tests.samples import Samples
 
 
 async def shown(api: httpx.AsyncClient) -> dict[str, dict[str, Any]]:
@@ -42,7 +43,8 @@ async def test_workers_are_seen_lost_and_drained(
 ) -> None:
     monkeypatch.setenv("MONGODB_URI", mongod.uri)
     health = tmp_path / "health"
-    settings = FAST | {"WORKER_HEALTH_FILE": str(health)}
+    metrics_port = free_port(0)
+    settings = FAST | {"WORKER_HEALTH_FILE": str(health), "WORKER_METRICS_PORT": str(metrics_port)}
     async with (
         running_stack(
             database="cadencia_register", workers=1, speed=30, home=tmp_path, settings=settings, api_port=0,
@@ -65,6 +67,12 @@ async def test_workers_are_seen_lost_and_drained(
         assert (one["pid"], one["concurrency"]) == (stack.parts["worker-1"].process.pid, 200)
         assert abs(one["clock_offset_seconds"]) < 60
         assert is_well(health)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{metrics_port}") as http:
+            samples = Samples((await http.get("/metrics")).content)
+            assert (await http.get("/health/live")).status_code == 200
+        assert samples("cadencia_worker_calls_in_flight") == samples("cadencia_promptness_seconds_count") == 3
+        assert samples("cadencia_worker_concurrency") == 200
+        assert samples("cadencia_mongodb_up") == 1
 
         asked = drain(stack, "--worker-id", "worker-1", "--within", "120")
         await until(lambda: has_state(api, "worker-1", "draining"))

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from app.domain.ports import Accounts, Batches, JobQueue, Jobs, Time
+from app.integrations.prometheus.metrics import PrometheusMetrics
 from app.integrations.retell.client import RetellClient
 from app.repositories.batch_contacts import MongoBatchContacts
 from app.repositories.budgets import MongoBudgets
@@ -13,6 +14,7 @@ from app.repositories.transactions import MongoTransactions
 from app.services.claiming import Claiming
 from app.services.from_numbers import FromNumberWatch
 from app.services.funding import Funding
+from app.services.promptness import Promptness
 from app.services.provider_gate import GateSettings, ProviderGate
 from app.services.recurring import Recurring
 from app.services.worker_control import WorkerControl
@@ -37,5 +39,6 @@ def make_claiming(
     nobody = RetellClient("http://127.0.0.1:9", "key", time, create_timeout=1, read_timeout=1, max_connections=1)
     gate = ProviderGate(MongoProviderLimits(database), nobody, control, time, GateSettings(0, max_concurrent))
     watch = FromNumberWatch(MongoFromNumbers(database), batches, time, "+56226000000")
+    promptness = Promptness(PrometheusMetrics("test"), time)
     recurring = Recurring(batches, jobs, MongoBatchContacts(database), control, time)
-    return Claiming(accounts, batches, jobs, queue, funding, recurring, control, gate, watch, time)
+    return Claiming(accounts, batches, jobs, queue, funding, recurring, control, gate, watch, promptness, time)

@@ -115,8 +115,8 @@ async def test_it_is_written_while_all_turns_and_goes_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "WRITE_SECONDS", 0)
-    time, complaints = FakeTime(), list[str]()
-    file = HealthFile(tmp_path / "health", time, complaints.append)
+    time, complaints, stalled = FakeTime(), list[str](), list[str]()
+    file = HealthFile(tmp_path / "health", time, lambda: stalled, complaints.append)
     ended = asyncio.Event()
     kept = asyncio.create_task(file.keep(ended))
 
@@ -124,11 +124,11 @@ async def test_it_is_written_while_all_turns_and_goes_at_the_end(
         return is_alive(tmp_path / "health", time.monotonic())
 
     await turns(written)
-    file.stalled = lambda: ["claim"]
+    stalled.append("claim")
     await turns(lambda: so(bool(complaints)))
     time.advance(timedelta(seconds=FRESH_SECONDS + 1))
     await turns(lambda: so(not is_alive(tmp_path / "health", time.monotonic())))
-    file.stalled = list
+    stalled.clear()
     await turns(written)
     ended.set()
     await kept
@@ -139,7 +139,9 @@ async def test_it_is_written_while_all_turns_and_goes_at_the_end(
 async def test_a_file_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
     complaints = list[str]()
     ended = asyncio.Event()
-    kept = asyncio.create_task(HealthFile(tmp_path / "none" / "health", FakeTime(), complaints.append).keep(ended))
+    kept = asyncio.create_task(
+        HealthFile(tmp_path / "none" / "health", FakeTime(), list, complaints.append).keep(ended)
+    )
     await turns(lambda: so(bool(complaints)))
     ended.set()
     await kept

@@ -45,6 +45,15 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "La ruta {path} no admite {method}. El encabezado Allow dice qué admite.",
         "en": "{path} does not take {method}. The Allow header says what it takes.",
     },
+    "metrics_not_for_you": {
+        "es": (
+            "Las métricas piden METRICS_TOKEN como Authorization: Bearer; sin él solo se leen desde el mismo equipo."
+        ),
+        "en": (
+            "The metrics ask for METRICS_TOKEN as Authorization: Bearer; without one they are read from the same "
+            "machine only."
+        ),
+    },
     "worker_not_found": {
         "es": "No existe el worker «{worker_id}»; los que pararon hace más de un día se olvidan.",
         "en": "There is no worker “{worker_id}”; those that stopped more than a day ago are forgotten.",

@@ -1,0 +1,33 @@
+"""What the use cases count and time as it happens, whoever it is that collects it.
+
+None of these raises or waits. What they are given ends as labels of time series, so it must be one of few values:
+never a phone, a name, an id of a job, a batch or an attempt, or a text of somebody else's.
+"""
+
+from typing import Protocol
+
+from app.domain.jobs import JobState
+from app.domain.outcomes import Disposition
+
+
+class Metrics(Protocol):
+    def claimed(self, jobs: int, seconds: float) -> None:
+        """A look for work found so many jobs, and took so long."""
+
+    def call_requested(self, waited_seconds: float) -> None:
+        """The provider is asked for a call to somebody who might have been called so much earlier."""
+
+    def call_ended(self, disposition: Disposition) -> None:
+        """An attempt is settled. Told once, by whoever moved the job on."""
+
+    def provider_answered(self, request: str, seconds: float, problem: str | None) -> None:
+        """`request`: a verb of CallProvider; `problem`: the class of ProviderError, None if there was none."""
+
+    def job_rescued(self, state: JobState) -> None:
+        """A job was taken over in that state from a worker that died or stopped."""
+
+    def job_let_go(self, reason: str) -> None:
+        """Work on a job was broken off; it waits for its lease to end."""
+
+    def reservations_without_jobs(self, count: int) -> None:
+        """So many were so twice in a row, and are now given back."""

@@ -1,0 +1,69 @@
+"""The whole system at one moment, for monitoring: what is in the database, whichever process looks.
+
+It must cost the same whatever is stored: jobs in somebody's hands and reservations are bounded by the lines, the rest
+is counted up to a bound.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from app.domain.jobs import IN_FLIGHT, JobState
+
+MOST_COUNTED = 100_000
+"""Pending jobs of one kind are counted up to here."""
+MOST_ACCOUNTS = 200
+"""Accounts with the most calls that are shown by name; the rest are shown together."""
+OTHERS = "_others"
+
+
+class AccountCalls(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    in_flight: int
+    limit: int
+
+
+class Overview(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    taken_at: datetime
+    in_flight: dict[str, int]
+    """Jobs in somebody's hands, by state."""
+    pending: dict[str, int]
+    """Jobs that wait, by what for; at most MOST_COUNTED of each."""
+    calls: dict[str, AccountCalls]
+    """By account, of those with jobs in flight; at most MOST_ACCOUNTS, and OTHERS."""
+    stuck: int
+    """Jobs whose lease ran out more than a minute ago, without anybody having taken them over."""
+    oldest_attempt_at: datetime | None = None
+    """When the oldest attempt that is not settled yet began."""
+    open_batches: int
+    """Batches that run and do not sleep: something of theirs might be called now."""
+    reserved: dict[str, Decimal]
+    """By plan, in its unit: credits or minutes."""
+    reservations: int
+    workers: dict[str, int]
+    """By state."""
+
+    @property
+    def by_state(self) -> dict[str, int]:
+        """Jobs that are not final."""
+        states = {state.value: self.in_flight.get(state.value, 0) for state in IN_FLIGHT}
+        return states | {JobState.PENDING.value: sum(self.pending.values())}
+
+    def oldest(self, now: datetime) -> float:
+        """Seconds since the oldest attempt began that is not settled yet; 0 if there is none."""
+        return (now - self.oldest_attempt_at).total_seconds() if self.oldest_attempt_at else 0
+
+
+class Overviews(Protocol):
+    async def stored(self) -> Overview | None: ...
+    async def take_turn(self, seconds: float) -> bool:
+        """Whether it is the caller's turn to look: one in so many seconds, of all processes."""
+
+    async def look(self, now: datetime) -> Overview: ...
+    async def store(self, overview: Overview, seconds: float) -> None:
+        """For all processes. The next turn is in `seconds` at the earliest."""
