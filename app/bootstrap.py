@@ -36,6 +36,7 @@ from app.repositories.call_hints import MongoCallHints
 from app.repositories.database import Database, connect
 from app.repositories.do_not_call import MongoDoNotCallList
 from app.repositories.from_numbers import MongoFromNumbers
+from app.repositories.imports import MongoImports
 from app.repositories.indexes import ensure_indexes
 from app.repositories.job_queue import MongoJobQueue
 from app.repositories.jobs import MongoJobs
@@ -66,6 +67,9 @@ from app.services.explaining import Explaining
 from app.services.from_numbers import FromNumberService, FromNumberWatch
 from app.services.funding import Funding
 from app.services.hints import Hints
+from app.services.import_tasks import ImportTasks
+from app.services.importing import Importing
+from app.services.imports import ImportService
 from app.services.jobs import JobService
 from app.services.live_batches import LiveBatches
 from app.services.measured_provider import MeasuredProvider
@@ -124,6 +128,8 @@ class Container:
     live_batches: LiveBatches
     batch_creation: BatchCreation
     batch_deletion: BatchDeletion
+    imports: ImportService
+    import_tasks: ImportTasks
     uploads: UploadService
     workbooks: TableFile
     """Of files as small as a template or the rows of one upload that were rejected."""
@@ -179,6 +185,9 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
     reader = SpreadsheetFiles()
     explaining = Explaining(accounts, MongoProviderLimits(database), clock)
     uploads = MongoUploads(database, timedelta(hours=settings.upload_retention_hours))
+    imports = MongoImports(database)
+    importing = Importing(batches, imports, jobs, MongoBatchContacts(database), uploads, clock)
+    import_tasks = ImportTasks(importing, waited_for=settings.import_waited_for_contacts)
     pricing = Pricing(
         cost_per_minute=settings.cost_per_minute,
         credits_per_minute=settings.credits_per_minute,
@@ -196,8 +205,10 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             accounts=AccountService(accounts, batches, jobs, transactions, clock, pricing),
             batches=batch_service,
             live_batches=LiveBatches(batch_service, batches, clock),
-            batch_creation=BatchCreation(accounts, batches, jobs, MongoBatchContacts(database), uploads, clock),
             batch_deletion=BatchDeletion(batches, jobs, clock),
+            batch_creation=BatchCreation(accounts, batches, uploads, import_tasks, clock),
+            imports=ImportService(batches, imports, uploads, import_tasks, clock),
+            import_tasks=import_tasks,
             uploads=UploadService(accounts, uploads, jobs, reader, clock),
             workbooks=Workbooks(at_once=2),
             results=ResultService(batches, MongoResults(database), explaining, clock),
@@ -325,6 +336,14 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
             following=CallFollowing(queue, provider, calls, hints, settling, control, gate, clock, tuning),
             settling=settling,
             rescuing=Rescuing(batches, queue, funding, control, clock, metrics),
+            importing=Importing(
+                batches,
+                MongoImports(database),
+                jobs,
+                MongoBatchContacts(database),
+                MongoUploads(database, timedelta(hours=settings.upload_retention_hours)),
+                clock,
+            ),
             hints=hints,
             gate=gate,
             metrics=metrics,

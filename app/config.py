@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     max_upload_megabytes: int = Field(default=50, ge=1, le=50)
     upload_retention_hours: int = Field(default=24, ge=1)
     """How long a previewed file can be turned into a batch."""
+    import_waited_for_contacts: int = Field(default=2000, ge=0)
+    """Imports of more contacts than this go on after the answer; up to so many, the answer tells how they ended."""
     cors_origins: list[str] = []
     authentication: bool = True
     """False: every request may do everything. Only for a laptop."""

@@ -1,9 +1,10 @@
 """Slots, claim, rescue, heartbeat, drain: how a worker process keeps itself busy. It knows nothing of calls.
 
-Five loops run beside the items in hand:
+Six loops run beside the items in hand:
 
 * claim     takes as many new items as there are free places, and never one that it could not start
 * rescue    adopts what dead workers left
+* take over goes on with what other processes began that is no item
 * heartbeat renews the leases of everything in hand, and notes when that last worked
 * listen    passes on what was told about the items in hand from outside
 * tidy      now and then, cleans up what no item refers to
@@ -55,6 +56,7 @@ class Work(Protocol[I]):
     async def renew(self, job_ids: Sequence[str]) -> None: ...
     async def hand_over(self) -> int: ...
     async def listen(self) -> None: ...
+    async def take_over(self) -> int: ...
     async def tidy(self) -> None: ...
 
 
@@ -110,6 +112,7 @@ class Runner:
                 loops.create_task(self._round("claim", self._claim, self._pace.poll, self._place_free)),
                 loops.create_task(self._round("rescue", self._adopt, self._pace.rescue)),
                 loops.create_task(self._round("listen", self._listen, self._pace.listen)),
+                loops.create_task(self._round("take over", self._take_over, self._pace.rescue)),
                 loops.create_task(self._round("tidy", self._tidy, self._pace.tidy)),
             ]
             await asyncio.wait(rounds)
@@ -123,6 +126,7 @@ class Runner:
             while not self._control.stopping.is_set():
                 try:
                     await self._adopt()
+                    await self._take_over()
                     found = await self._claim()
                     await self._listen()
                 except Unavailable as error:
@@ -158,6 +162,9 @@ class Runner:
         # Even if there was something: one query a round is enough.
         await self._work.listen()
         return 0
+
+    async def _take_over(self) -> int:
+        return await self._work.take_over()
 
     async def _tidy(self) -> int:
         await self._work.tidy()

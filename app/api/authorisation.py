@@ -58,6 +58,10 @@ async def _do_not_call_entry(container: Container, entry_id: str) -> str | None:
     return (await container.do_not_call.get(entry_id)).account_id
 
 
+async def _import(container: Container, import_id: str) -> str:
+    return await container.imports.owner(import_id)
+
+
 async def _upload(container: Container, upload_id: str) -> str:
     return (await container.uploads.get(upload_id)).account_id
 
@@ -66,6 +70,7 @@ OWNERS: dict[str, tuple[str, Callable[[Container, str], Awaitable[str | None]]]]
     "account_id": ("account_not_found", _itself),
     "batch_id": ("batch_not_found", _batch),
     "job_id": ("job_not_found", _job),
+    "import_id": ("import_not_found", _import),
     "upload_id": ("upload_not_found", _upload),
     "entry_id": ("do_not_call_entry_not_found", _do_not_call_entry),
 }

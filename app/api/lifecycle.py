@@ -119,6 +119,7 @@ def lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMana
             try:
                 yield
             finally:
+                await runtime.container.import_tasks.stop()
                 await runtime.stop(keeper)
 
     return run

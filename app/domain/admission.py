@@ -93,6 +93,8 @@ def refuse(job: Job, batch: Batch, account: Account, circumstances: Circumstance
         return _refusal(RefusalKind.CANCELLED, "cancelled_by_operator")
     if batch.is_too_late(now):
         return _refusal(RefusalKind.TOO_LATE, "test_call_too_late")
+    if job.import_id in batch.undone_imports:
+        return _refusal(RefusalKind.CANCELLED, "import_was_undone")
     if batch.status is not BatchStatus.RUNNING:
         return _refusal(RefusalKind.BATCH_NOT_RUNNING, "batch_not_running", status=batch.status.value)
     if account.status is not AccountStatus.ACTIVE:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 from app.domain.calling_hours import ASK_AGAIN, CallingHours, may_call, next_call_at
 from app.domain.contacts import Contact
 from app.domain.fair_turns import Turn
+from app.domain.imports import Import
 from app.domain.messages import Message
 from app.domain.outcomes import Disposition
 from app.domain.recurrence import Recurrence
@@ -31,10 +32,10 @@ class BatchStatus(StrEnum):
     """Who moves a batch out of each status, and what a crash leaves."""
 
     IMPORTING = "importing"
-    """Contacts are being written. The importer moves it on; if it dies, a worker undoes the import after its lease, or
-    goes on with it if it is a run of a recurring batch."""
+    """Its first contacts are being written, and nobody is called. The importer moves it on; if that dies, a worker goes
+    on after its lease. An import that cannot be completed leaves a draft."""
     DRAFT = "draft"
-    """It has no contacts yet. Adding some starts it."""
+    """It has no contacts. Adding some starts it."""
     SCHEDULED = "scheduled"
     """Waits for `starts_at`. Any worker starts it then; of a recurring batch, it starts a run."""
     RUNNING = "running"
@@ -175,7 +176,14 @@ class Batch(BaseModel):
     priority: Priority = Priority.NORMAL
     status: BatchStatus
     total_jobs: int = 0
-    """How many contacts it has; all of them final means that the batch is complete."""
+    """How many contacts it has, those of an import that is under way included; all of them final means that the batch
+    is complete."""
+    numbers_used: int = 0
+    """The highest number that a contact of it has, or that is set aside for one."""
+    current_import: Import | None = None
+    """What is being written into it, or taken out; its copy among the imports is older."""
+    undone_imports: list[str] = []
+    """Their contacts are not called, also if an importer that was frozen writes one now."""
     budget: Decimal | None = None
     """The most that its calls may cost, in money (as `cost` in the ledger); None: only the account's balance counts."""
     budget_used: Decimal | None = None
@@ -198,6 +206,7 @@ class Batch(BaseModel):
     request_digest: str | None = None
     """SHA-256 of the create request, so that the same key with another body is told apart."""
     import_expires_at: datetime | None = None
+    """Of a run that is being made: when another worker goes on with it."""
     deleted_at: datetime | None = None
     """It is cancelled, and nobody is shown it any more; for caps, ledger and figures it stays."""
     clear_jobs_after: str | None = None

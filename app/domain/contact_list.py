@@ -44,6 +44,8 @@ class ListSummary(BaseModel):
     row_warnings: list[RowIssues] = []
     duplicates: list[Duplicate] = []
     variables: AvailableVariables = Field(default_factory=AvailableVariables)
+    time_zones: set[str] = set()
+    """Which of their own the contacts have."""
 
     def count(self, read: ReadRow) -> None:
         """Take one more row into account."""
@@ -51,6 +53,8 @@ class ListSummary(BaseModel):
         if read.fields:
             self.valid_rows += 1
             self.variables.count(read.row.number, variables_of(read.fields))
+            if zone := read.fields.get("timezone"):
+                self.time_zones.add(zone)
             if self.valid_rows <= SHOWN_CONTACTS and (contact := read.contact()):
                 self.contacts.append(contact)
         else:

@@ -18,6 +18,11 @@ from app.domain.outcomes import Disposition, Outcome
 from app.domain.searching import name_words
 
 
+def job_id(batch_id: str, number: int) -> str:
+    """The id of the job of the batch's contact of that number, so that writing one twice writes it once."""
+    return f"{batch_id}-{number:06d}"
+
+
 class JobState(StrEnum):
     """What each state means, who moves a job out of it, and what a crash leaves."""
 
@@ -175,6 +180,8 @@ class Job(BaseModel):
     """Of a test call, the batch whose script it tries. It is tried once, whatever comes of it."""
     row: int | None = None
     """The spreadsheet's row number, or the 1-based place in the request's `contacts`."""
+    import_id: str | None = None
+    """The import that brought it; None: it was copied into a run, or is older than imports."""
     state: JobState
     waiting_for: WaitingFor | None = None
     reason: Message | None = None

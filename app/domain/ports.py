@@ -18,6 +18,7 @@ from app.domain.contact_list import ContactPiece, ListSummary, RejectedRow
 from app.domain.contacts import ContactRow
 from app.domain.do_not_call import DoNotCallEntry
 from app.domain.from_numbers import CallEnd, FromNumber, Probe
+from app.domain.imports import Import, KnownPerson, NumberedContact
 from app.domain.jobs import Attempt, AttemptRecord, Job, JobState, Settlement, WaitingFor
 from app.domain.messages import Message
 from app.domain.money import Charge, Plan
@@ -123,11 +124,52 @@ class Budgets(Protocol):
 class BatchContacts(Protocol):
     """The contacts of recurring batches, numbered from 1."""
 
-    async def insert_many(self, batch_id: str, rows: Sequence[ContactRow], *, first_number: int) -> None:
+    async def insert_many(self, batch_id: str, import_id: str, contacts: Sequence[NumberedContact]) -> None:
         """Add what is not there yet."""
 
-    async def after(self, batch_id: str, number: int, limit: int) -> list[ContactRow]:
-        """The first `limit` contacts behind `number`, in order."""
+    async def after(
+        self, batch_id: str, number: int, limit: int, *, without: Collection[str] = ()
+    ) -> list[NumberedContact]:
+        """The first `limit` contacts behind `number`, in order; `without` those of these imports."""
+
+    async def known(self, batch_id: str, keys: Sequence[str], *, without: Collection[str]) -> list[KnownPerson]:
+        """Whose person keys are among `keys`."""
+
+    async def count(self, batch_id: str, import_id: str) -> int: ...
+    async def remove(self, batch_id: str, import_id: str, first: int, last: int) -> None:
+        """Those of the import with numbers from `first` to `last`."""
+
+
+class Imports(Protocol):
+    """Imports: each in its batch's document as long as somebody works on it, and a copy of it among all of them."""
+
+    async def begin(self, batch: Batch, work: Import, status: BatchStatus, changes: dict[str, Any]) -> Batch | None:
+        """Set its numbers aside and count its contacts, unless another import came, or the status changed, since
+        `batch` was read. The batch gets `status` and `changes`."""
+
+    async def begin_undo(self, batch: Batch, work: Import, before: Import | None) -> Batch | None:
+        """From here on nobody of `work` is called any more. `before` is what is under way in the batch."""
+
+    async def advance(self, work: Import, changes: dict[str, Any]) -> Batch | None:
+        """Note how far it is, under its fence; None: it is in other hands, or over."""
+
+    async def adopt(self, work: Import, lease_until: datetime) -> Batch | None:
+        """Take it over: fence + 1."""
+
+    async def close(self, batch: Batch, work: Import, status: BatchStatus, changes: dict[str, Any]) -> Batch | None:
+        """It is over, as `work` says, whose `counted` the batch's jobs are corrected by; None: it is in other hands, or
+        the batch's status changed since it was read."""
+
+    async def expired(self, now: datetime, limit: int) -> list[Batch]:
+        """Batches with an import that nobody works on."""
+
+    async def save(self, work: Import) -> None:
+        """The copy."""
+
+    async def get(self, import_id: str) -> Import | None: ...
+    async def by_key(self, batch_id: str, key: str) -> Import | None: ...
+    async def page(self, batch_id: str, *, limit: int, skip: int) -> tuple[list[Import], int]:
+        """Newest first, and how many there are in all."""
 
 
 class ReconciliationReader(Protocol):
@@ -240,6 +282,18 @@ class Jobs(Protocol):
 
         Answers behind which id to go on; None: those were all.
         """
+
+    async def insert_contacts(self, pattern: Job, contacts: Sequence[NumberedContact]) -> None:
+        """Add a job like `pattern` for each contact, where there is none under its number yet."""
+
+    async def known(self, batch: Batch, keys: Sequence[str]) -> list[KnownPerson]:
+        """Who of the batch has person keys among `keys`; of imports that were undone, only who was called."""
+
+    async def count_of_import(self, batch_id: str, import_id: str) -> int: ...
+
+    async def take_out(self, work: Import, first: int, last: int, reason: Message, now: datetime, *, by: str) -> None:
+        """Of the import's jobs with numbers from `first` to `last`: remove those that never called anybody, and let no
+        other one call again. Safe to repeat."""
 
     async def get(self, job_id: str) -> Job | None: ...
 
@@ -443,15 +497,18 @@ class Uploads(Protocol):
         self, upload_id: str, account_id: str, filename: str, summary: ListSummary, now: datetime
     ) -> None: ...
 
+    async def insert(self, upload: Upload, now: datetime) -> None:
+        """The same for a list that came without a file."""
+
     async def get(self, upload_id: str) -> Upload | None: ...
+    async def hold(self, upload_id: str, until: datetime) -> Upload | None:
+        """Let it not expire before then; None if it is not whole any more."""
+
     def rejected(self, upload_id: str) -> AsyncIterator[list[RejectedRow]]:
         """The rows that are not callable, in chunks; less than all of them if they were too many to be kept."""
 
-    async def contact_count(self, upload_id: str, account_id: str) -> int | None:
-        """How many contacts the account's upload holds; None if there is no such upload."""
-
-    def contacts(self, upload_id: str) -> AsyncIterator[list[ContactRow]]:
-        """The callable contacts with their row numbers, in chunks. Raises NotFound, also if it expires meanwhile."""
+    async def piece(self, upload_id: str, number: int) -> list[ContactRow] | None:
+        """The callable contacts of one piece (the first is 0) with their row numbers; None if it is not there."""
 
     async def some_contacts(self, upload_id: str, rows: Sequence[int], *, first: int) -> list[ContactRow]:
         """The callable ones of these rows; without any, at most `first` from the beginning."""

@@ -18,3 +18,5 @@ class Upload(BaseModel):
     headers: list[str] = []
     variables: AvailableVariables | None = None
     """None on uploads older than this field."""
+    time_zones: list[str] = []
+    """Which of their own the contacts have."""

@@ -60,7 +60,6 @@ class MongoBatches(Repository):
     @guarded
     async def delete(self, batch_id: str) -> None:
         await self._logs.delete_many({"batch_id": batch_id})
-        await self._contacts.delete_many({"batch_id": batch_id})
         await self._batches.delete_one({"_id": batch_id})
 
     @guarded
@@ -140,7 +139,12 @@ class MongoBatches(Repository):
 
     @guarded
     async def complete(self, batch: Batch, now: datetime) -> bool:
-        match = {"_id": batch.batch_id, "status": BatchStatus.RUNNING.value, "revision": batch.revision}
+        match = {
+            "_id": batch.batch_id,
+            "status": BatchStatus.RUNNING.value,
+            "revision": batch.revision,
+            "current_import": {"$exists": False},
+        }
         changes = {
             "status": BatchStatus.COMPLETED,
             "finished_at": now,

@@ -17,6 +17,7 @@ from app.domain.accounts import Account
 from app.domain.batches import Batch
 from app.domain.do_not_call import DoNotCallEntry
 from app.domain.from_numbers import FromNumber
+from app.domain.imports import Import
 from app.domain.jobs import Job
 from app.domain.persons import OtherJob
 from app.domain.reading import Place
@@ -35,6 +36,7 @@ _ID_FIELD: dict[type[BaseModel], str] = {
     Batch: "batch_id",
     FromNumber: "number",
     DoNotCallEntry: "entry_id",
+    Import: "import_id",
     Job: "job_id",
     OtherJob: "job_id",
     Transaction: "transaction_id",

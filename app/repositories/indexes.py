@@ -75,6 +75,12 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="tests",
             partialFilterExpression={"test_of": {"$exists": True}},
         ),
+        # Every worker, once a second: which imports does nobody work on any more? Only those under way are in it.
+        IndexModel(
+            [("current_import.lease_until", ASCENDING)],
+            name="importing",
+            partialFilterExpression={"current_import.lease_until": {"$exists": True}},
+        ),
         # POST /batches with Idempotency-Key: one batch a key.
         IndexModel(
             [("account_id", ASCENDING), ("idempotency_key", ASCENDING)],
@@ -86,6 +92,18 @@ INDEXES: dict[str, list[IndexModel]] = {
     "batch_contacts": [
         # A run is made: the contacts of its series, in order.
         IndexModel([("batch_id", ASCENDING), ("number", ASCENDING)], name="in_order"),
+        # An import into a recurring batch: who is in it already?
+        IndexModel([("batch_id", ASCENDING), ("person_keys", ASCENDING)], name="person"),
+    ],
+    "imports": [
+        # GET /batches/{id}/imports, newest first.
+        IndexModel([("batch_id", ASCENDING), ("first_number", DESCENDING)], name="newest_of_batch"),
+        # POST /batches/{id}/upload with Idempotency-Key.
+        IndexModel(
+            [("batch_id", ASCENDING), ("idempotency_key", ASCENDING)],
+            name="idempotency",
+            partialFilterExpression={"idempotency_key": {"$exists": True}},
+        ),
     ],
     "jobs": [
         # The claim: one key examined a job, whatever is in the future, finished, or of a zone whose hours are closed.

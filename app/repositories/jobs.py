@@ -9,7 +9,9 @@ from datetime import datetime
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import BulkWriteError
 
-from app.domain.jobs import FINAL, IN_FLIGHT, OPERATOR_PRIORITY, Job, JobState, WaitingFor
+from app.domain.batches import Batch
+from app.domain.imports import Import, KnownPerson, NumberedContact
+from app.domain.jobs import FINAL, IN_FLIGHT, OPERATOR_PRIORITY, Job, JobState, WaitingFor, job_id
 from app.domain.messages import Message
 from app.domain.reading import Place
 from app.domain.searching import AgeSort, Search
@@ -42,6 +44,56 @@ class MongoJobs(Repository):
         except BulkWriteError as error:
             if not only_duplicates(error):
                 raise
+
+    @guarded
+    async def insert_contacts(self, pattern: Job, contacts: Sequence[NumberedContact]) -> None:
+        # Without a model each: that costs most of the time that an import takes here.
+        common = to_document(pattern)
+        documents = [
+            {
+                **common,
+                "_id": job_id(pattern.batch_id, number),
+                "row": row.row_number,
+                "contact": row.contact.model_dump(exclude_none=True),
+                **_computed(pattern.model_copy(update={"contact": row.contact})),
+            }
+            for number, row in contacts
+        ]
+        try:
+            await self._jobs.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            if not only_duplicates(error):
+                raise
+
+    @guarded
+    async def known(self, batch: Batch, keys: Sequence[str]) -> list[KnownPerson]:
+        match = {
+            "account_id": batch.account_id,
+            "person_keys": {"$in": list(keys)},
+            "batch_id": batch.batch_id,
+            "$or": [{"import_id": {"$nin": batch.undone_imports}}, {"attempts": {"$gt": 0}}],
+        }
+        wanted = {"import_id": True, "person_keys": True}
+        return [
+            KnownPerson(int(job["_id"].rpartition("-")[2]), job.get("import_id"), job["person_keys"])
+            async for job in self._jobs.find(match, wanted, hint="person")
+        ]
+
+    @guarded
+    async def count_of_import(self, batch_id: str, import_id: str) -> int:
+        match = {"batch_id": batch_id, "import_id": import_id}
+        return await self._jobs.count_documents(match, hint="list_of_batch")
+
+    @guarded
+    async def take_out(self, work: Import, first: int, last: int, reason: Message, now: datetime, *, by: str) -> None:
+        numbered = [job_id(work.batch_id, number) for number in range(first, last + 1)]
+        match: Document = {"_id": {"$in": numbered}, "import_id": work.import_id}
+        in_flight = {"$in": [state.value for state in IN_FLIGHT]}
+        never_called = {"attempts": 0, "history.0": {"$exists": False}}
+        await self._jobs.delete_many(match | never_called | {"state": {"$not": in_flight}}, hint="_id_")
+        # What is being called goes on to its end, which is its contact's last; what was put back meanwhile waits.
+        await self._jobs.update_many(match | {"state": JobState.PENDING.value}, _cancelled(reason, now, by))
+        await self._jobs.update_many(match | {"state": in_flight}, _asked_to_end(now, by))
 
     @guarded
     async def delete_of_batch(self, batch_id: str) -> None:
@@ -175,22 +227,7 @@ class MongoJobs(Repository):
             Job,
             await self._jobs.find_one_and_update(
                 {"_id": job_id, "state": {"$in": [state.value for state in IN_FLIGHT]}},
-                [
-                    {
-                        "$set": {
-                            "cancel_requested": True,
-                            "updated_at": now,
-                            # Told once, however often it is asked.
-                            "timeline": {
-                                "$cond": [
-                                    {"$eq": ["$cancel_requested", True]},
-                                    "$timeline",
-                                    appended(JobEvent.CANCEL_REQUESTED, "$state", by),
-                                ]
-                            },
-                        }
-                    }
-                ],
+                _asked_to_end(now, by),
                 projection=WITHOUT_TIMELINE,
                 return_document=ReturnDocument.AFTER,
             ),
@@ -258,6 +295,17 @@ def only_duplicates(error: BulkWriteError) -> bool:
     return not details.get("writeConcernErrors") and all(
         problem["code"] == DUPLICATE_KEY for problem in details["writeErrors"]
     )
+
+
+def _computed(job: Job) -> Document:
+    return {name: getattr(job, name) for name in Job.model_computed_fields}
+
+
+def _asked_to_end(now: datetime, by: str) -> list[Document]:
+    """Not to be called again after this call. Told once, however often it is asked."""
+    asked = appended(JobEvent.CANCEL_REQUESTED, "$state", by)
+    timeline = {"$cond": [{"$eq": ["$cancel_requested", True]}, "$timeline", asked]}
+    return [{"$set": {"cancel_requested": True, "updated_at": now, "timeline": timeline}}]
 
 
 def _cancelled(reason: Message, now: datetime, by: str) -> Document:

@@ -1,6 +1,6 @@
 """A batch's jobs for its export, in pieces, each from the index of `_id` alone.
 
-A job's id is its batch's and its number (services/batch_import.py), and never changes: an index on what workers change
+A job's id is its batch's and its number (services/importing.py), and never changes: an index on what workers change
 would show a job that moves meanwhile twice, or not at all.
 """
 

@@ -10,7 +10,6 @@ from pydantic import TypeAdapter
 
 from app.domain.contact_list import ContactPiece, ListSummary, RejectedRow
 from app.domain.contacts import ContactRow
-from app.domain.errors import NotFound
 from app.domain.uploads import Upload
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import optional, to_document
@@ -31,8 +30,8 @@ class MongoUploads(Repository):
 
     @guarded
     async def save_contacts(self, upload_id: str, number: int, piece: ContactPiece, now: datetime) -> None:
-        range_of_rows = {"first_row": piece.persons[0][0], "last_row": piece.persons[-1][0]}
-        await self._chunks.insert_one({**self._piece(upload_id, number, now), **range_of_rows, "rows": piece.rows})
+        about = {"first_row": piece.persons[0][0], "last_row": piece.persons[-1][0], "count": len(piece.persons)}
+        await self._chunks.insert_one({**self._piece(upload_id, number, now), **about, "rows": piece.rows})
 
     @guarded
     async def save_rejected(self, upload_id: str, number: int, rows: str, now: datetime) -> None:
@@ -48,35 +47,40 @@ class MongoUploads(Repository):
             rejected_count=summary.invalid_rows,
             headers=summary.mapping.headers(),
             variables=summary.variables,
+            time_zones=sorted(summary.time_zones),
         )
-        await self._uploads.insert_one({**to_document(upload), "expires_at": now + self._retention})
+        await self._insert(upload, now)
+
+    @guarded
+    async def insert(self, upload: Upload, now: datetime) -> None:
+        await self._insert(upload, now)
 
     @guarded
     async def get(self, upload_id: str) -> Upload | None:
         return optional(Upload, await self._uploads.find_one({"_id": upload_id}, {"expires_at": False}))
 
-    async def contact_count(self, upload_id: str, account_id: str) -> int | None:
-        """How many contacts the account's upload holds; None if there is no such upload."""
-        upload = await self.get(upload_id)
-        return upload.contact_count if upload and upload.account_id == account_id else None
-
-    async def contacts(self, upload_id: str) -> AsyncIterator[list[ContactRow]]:
-        """Raises NotFound if the upload is not there, or expires while it is being read: never only some of it."""
-        upload = await self.get(upload_id)
+    @guarded
+    async def hold(self, upload_id: str, until: datetime) -> Upload | None:
+        later = {"$max": {"expires_at": until}}
+        upload = optional(
+            Upload, await self._uploads.find_one_and_update({"_id": upload_id}, later, projection={"expires_at": False})
+        )
+        await self._chunks.update_many({"upload_id": upload_id}, later)
         if upload is None:
-            raise NotFound("upload_not_found", upload_id=upload_id)
-        number = given = 0
-        while given < upload.contact_count:
-            chunk = await self._chunk(upload_id, number)
-            if chunk is None:
-                raise NotFound("upload_not_found", upload_id=upload_id)
-            yield chunk
-            number, given = number + 1, given + len(chunk)
+            return None
+        sizes = {"$group": {"_id": None, "contacts": {"$sum": "$count"}}}
+        async for found in await self._chunks.aggregate([{"$match": {"upload_id": upload_id}}, sizes]):
+            return upload if found["contacts"] == upload.contact_count else None
+        return upload if upload.contact_count == 0 else None
+
+    @guarded
+    async def piece(self, upload_id: str, number: int) -> list[ContactRow] | None:
+        return await self._contacts_of(upload_id, number)
 
     @guarded
     async def some_contacts(self, upload_id: str, rows: Sequence[int], *, first: int) -> list[ContactRow]:
         if not rows:
-            return ((await self._chunk(upload_id, 0)) or [])[:first]
+            return ((await self._contacts_of(upload_id, 0)) or [])[:first]
         holding = [{"first_row": {"$lte": row}, "last_row": {"$gte": row}} for row in rows]
         match = {"upload_id": upload_id, "rows": _JSON, "$or": holding}
         found = [row async for document in self._chunks.find(match).sort("number") for row in _contacts(document)]
@@ -93,8 +97,10 @@ class MongoUploads(Repository):
     def _piece(self, upload_id: str, number: int, now: datetime) -> Document:
         return {"upload_id": upload_id, "number": number, "expires_at": now + self._retention}
 
-    @guarded
-    async def _chunk(self, upload_id: str, number: int) -> list[ContactRow] | None:
+    async def _insert(self, upload: Upload, now: datetime) -> None:
+        await self._uploads.insert_one({**to_document(upload), "expires_at": now + self._retention})
+
+    async def _contacts_of(self, upload_id: str, number: int) -> list[ContactRow] | None:
         document = await self._chunks.find_one({"upload_id": upload_id, "number": number, "rows": _JSON})
         return None if document is None else _contacts(document)
 

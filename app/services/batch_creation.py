@@ -1,27 +1,36 @@
-"""Creating a batch: from contacts in the request, from a previewed upload, or as a draft without any."""
+"""Creating a batch: from contacts in the request, from a previewed upload, or as a draft without any.
+
+Contacts always come in as an upload's pieces: an import can go on in another process, which the request does not reach.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from app.domain.accounts import Account
-from app.domain.available_variables import AvailableVariables, missing_errors
 from app.domain.batches import Batch, BatchStatus, CallSettings, Priority, ScheduleType, VoiceSettings
-from app.domain.contacts import ContactRow
 from app.domain.errors import Conflict, FieldError, InvalidInput, NotFound
+from app.domain.imports import IMPORT_LEASE
 from app.domain.phone_numbers import region_of_timezone
-from app.domain.ports import Accounts, BatchContacts, Batches, Jobs, Time, Uploads
+from app.domain.ports import Accounts, Batches, Time, Uploads
 from app.domain.recurrence import Recurrence, RecurrenceRule
-from app.domain.variables import RESERVED_PREFIX, placeholders, reserved_names
+from app.domain.uploads import Upload
 from app.domain.voice import ignored, voice_errors
 from app.services.batch_events import log_event
-from app.services.batch_import import IMPORT_LEASE, import_jobs, in_chunks, is_being_undone
-from app.services.contact_requests import MAX_ERRORS, contacts_from_json
+from app.services.contact_requests import contacts_from_json
 from app.services.ids import new_id
-from app.services.upload_variables import variables_of
+from app.services.import_tasks import ImportTasks
+from app.services.imports import HOLD, import_of
+from app.services.usable_uploads import (
+    named_upload,
+    refuse_missing_variables,
+    store_upload,
+    upload_of,
+    zones_with,
+)
 
 START_TOLERANCE = timedelta(minutes=5)
 """How far in the past a start may lie: clocks differ, and requests take time."""
@@ -48,27 +57,23 @@ class NewBatch:
     allow_missing_variables: bool
     idempotency_key: str | None
     request_digest: str
+    allow_duplicates: bool = True
+    """Whether a person that is in the upload twice is called for each time."""
+    extra_fields: Mapping[str, str] = field(default_factory=dict)
+    """Custom fields that every contact gets."""
 
 
 class BatchCreation:
-    def __init__(
-        self,
-        accounts: Accounts,
-        batches: Batches,
-        jobs: Jobs,
-        contacts: BatchContacts,
-        uploads: Uploads,
-        time: Time,
-    ) -> None:
+    def __init__(self, accounts: Accounts, batches: Batches, uploads: Uploads, tasks: ImportTasks, time: Time) -> None:
         self._accounts = accounts
         self._batches = batches
-        self._jobs = jobs
-        self._contacts = contacts
         self._uploads = uploads
+        self._tasks = tasks
         self._time = time
 
     async def create(self, new: NewBatch, *, user: str) -> Batch:
-        """Write the batch and all of its jobs, or nothing.
+        """Check everything, store the batch with the plan of its import, and write its jobs: before the answer, or, if
+        they are many, after it; then the batch is answered as `importing`, with how far that is.
 
         With an `idempotency_key` that was used before, the batch of that time is answered. Raises NotFound (account,
         upload), InvalidInput (every wrong field or row), Conflict (the key belongs to another request).
@@ -82,13 +87,72 @@ class BatchCreation:
         self._refuse_unlikely_start(new)
         if wrong := voice_errors(new.voice_settings):
             raise InvalidInput(wrong)
-        rows = await self._rows_in_request(new, account)
-        if rows is None and new.upload_id is None:
-            if new.recurring is not None:
-                raise InvalidInput([FieldError.of(("contacts",), "recurring_needs_contacts")])
-            return await self._create_draft(new, user)
-        await self._refuse_missing_variables(new, rows)
-        return await self._import(new, rows, user)
+        upload = await self._upload(new, account)
+        if upload is None and new.recurring is not None:
+            raise InvalidInput([FieldError.of(("contacts",), "recurring_needs_contacts")])
+        batch = self._batch(new, BatchStatus.DRAFT)
+        if upload is not None:
+            batch = self._planned(batch, upload, new, user)
+        if not await self._batches.insert(batch):
+            # Two requests with one key came at once; the other one won.
+            first = await self._created_before(new)
+            if first is None:
+                raise Conflict("batch_changed_meanwhile")
+            return first
+        if upload is None:
+            await log_event(self._batches, self._time, batch.batch_id, "draft_created", user)
+        await self._log_ignored(batch)
+        await self._tasks.run(batch)
+        return await self._batches.get(batch.batch_id) or batch
+
+    async def _upload(self, new: NewBatch, account: Account) -> Upload | None:
+        """The contacts, checked, and stored so that whoever goes on with the import finds them; None for a draft."""
+        if new.contacts is not None and new.upload_id is not None:
+            raise InvalidInput([FieldError.of(("upload_id",), "contacts_or_upload")])
+        if new.upload_id is not None:
+            upload = await named_upload(self._uploads, new.upload_id, new.account_id)
+            self._refuse_unfit(new, upload)
+            if await self._uploads.hold(new.upload_id, self._time.now() + HOLD) is None:
+                raise NotFound("upload_not_found", upload_id=new.upload_id)
+            return upload
+        if new.contacts is None:
+            return None
+        if not new.contacts:
+            raise InvalidInput([FieldError.of(("contacts",), "no_callable_contact")])
+        region = account.country or region_of_timezone(new.call_settings.hours.timezone)
+        # A long list takes seconds of pure computation: not on the event loop.
+        rows = await asyncio.to_thread(contacts_from_json, new.contacts, region)
+        upload = await asyncio.to_thread(upload_of, new_id("upload"), new.account_id, rows)
+        self._refuse_unfit(new, upload)
+        await store_upload(self._uploads, upload, rows, self._time.now() + HOLD)
+        return upload
+
+    def _refuse_unfit(self, new: NewBatch, upload: Upload) -> None:
+        if not new.allow_missing_variables:
+            refuse_missing_variables(upload, new.script_content, new.extra_fields)
+        zones_with(upload, (), "contacts")
+
+    def _planned(self, batch: Batch, upload: Upload, new: NewBatch, user: str) -> Batch:
+        """The batch as it stands while its first contacts are written."""
+        work = import_of(
+            upload,
+            batch,
+            import_id=new_id("import"),
+            user=user,
+            skip_duplicates=not new.allow_duplicates,
+            extra_fields=dict(new.extra_fields),
+            lease_until=batch.created_at + IMPORT_LEASE,
+            started_at=batch.created_at,
+        )
+        return batch.model_copy(
+            update={
+                "status": BatchStatus.IMPORTING,
+                "current_import": work,
+                "total_jobs": work.total,
+                "numbers_used": work.total,
+                "contact_timezones": upload.time_zones,
+            }
+        )
 
     def _refuse_unlikely_start(self, new: NewBatch) -> None:
         """A start that is over would call at once, which nobody asked for; one in years is a slip of the pen."""
@@ -113,97 +177,14 @@ class BatchCreation:
             raise Conflict("idempotency_key_reused", key=new.idempotency_key)
         if before.deleted_at is not None:
             raise Conflict("batch_was_deleted", batch_id=before.batch_id)
-        if before.status is BatchStatus.IMPORTING or is_being_undone(before):
-            raise Conflict("still_importing", batch_id=before.batch_id)
         return before
-
-    async def _rows_in_request(self, new: NewBatch, account: Account) -> list[ContactRow] | None:
-        """The request's own contacts; None if it names an upload or brings none at all."""
-        if new.contacts is not None and new.upload_id is not None:
-            raise InvalidInput([FieldError.of(("upload_id",), "contacts_or_upload")])
-        if new.upload_id is not None:
-            count = await self._uploads.contact_count(new.upload_id, new.account_id)
-            if count is None:
-                raise NotFound("upload_not_found", upload_id=new.upload_id)
-            if count == 0:
-                raise InvalidInput([FieldError.of(("upload_id",), "no_callable_contact")])
-            return None
-        if new.contacts is None:
-            return None
-        if not new.contacts:
-            raise InvalidInput([FieldError.of(("contacts",), "no_callable_contact")])
-        region = account.country or region_of_timezone(new.call_settings.hours.timezone)
-        # A long list takes seconds of pure computation: not on the event loop.
-        return await asyncio.to_thread(contacts_from_json, new.contacts, region)
-
-    def _chunks(self, new: NewBatch, rows: list[ContactRow] | None) -> AsyncIterator[list[ContactRow]]:
-        return self._uploads.contacts(new.upload_id or "") if rows is None else in_chunks(rows)
-
-    async def _refuse_missing_variables(self, new: NewBatch, rows: list[ContactRow] | None) -> None:
-        """A `{{variable}}` without value would be spoken as nothing: name the rows, unless that is wanted."""
-        if new.allow_missing_variables or not placeholders(new.script_content):
-            return
-        missing = (await self._available(new, rows)).missing(new.script_content)
-        if missing:
-            raise InvalidInput(missing_errors(missing, MAX_ERRORS))
-
-    async def _available(self, new: NewBatch, rows: list[ContactRow] | None) -> AvailableVariables:
-        """Of an upload it was counted when the file was read."""
-        if rows is not None:
-            return AvailableVariables.of(rows)
-        upload = await self._uploads.get(new.upload_id or "")
-        if upload is None:
-            raise NotFound("upload_not_found", upload_id=new.upload_id)
-        return await variables_of(self._uploads, upload)
-
-    async def _create_draft(self, new: NewBatch, user: str) -> Batch:
-        batch = self._batch(new, BatchStatus.DRAFT, None)
-        await self._insert(batch)
-        await log_event(self._batches, self._time, batch.batch_id, "draft_created", user)
-        await self._log_ignored(batch)
-        return batch
-
-    async def _import(self, new: NewBatch, rows: list[ContactRow] | None, user: str) -> Batch:
-        batch = self._batch(new, BatchStatus.IMPORTING, self._time.now() + IMPORT_LEASE)
-        await self._insert(batch)
-        now = self._time.now()
-        opened: dict[str, Any] = {"status": BatchStatus.RUNNING, "started_at": now, "wake_at": now}
-        if new.schedule_type is ScheduleType.SCHEDULED and new.scheduled_at is not None and new.scheduled_at > now:
-            opened = {"status": BatchStatus.SCHEDULED, "wake_at": new.scheduled_at}
-        kept = None
-        if batch.recurrence is not None:
-            first = batch.recurrence.starts_at
-            opened = {"status": BatchStatus.SCHEDULED, "wake_at": first, "next_run_at": first}
-            kept = self._contacts
-        renamed = set[str]()
-        chunks = _noting_renamed(self._chunks(new, rows), renamed)
-        done = await import_jobs(self._batches, self._jobs, self._time, batch, chunks, opened, kept)
-        await log_event(self._batches, self._time, done.batch_id, "batch_created", user, jobs=done.total_jobs)
-        await self._log_ignored(done)
-        if renamed:
-            await log_event(
-                self._batches,
-                self._time,
-                done.batch_id,
-                "variables_renamed",
-                names=", ".join(sorted(renamed)),
-                prefix=RESERVED_PREFIX,
-            )
-        if done.status is BatchStatus.RUNNING:
-            await log_event(self._batches, self._time, done.batch_id, "batch_started")
-        return done
 
     async def _log_ignored(self, batch: Batch) -> None:
         """Say what was accepted without effect: Retell has no pitch."""
         for note in ignored(batch.voice_settings):
             await log_event(self._batches, self._time, batch.batch_id, note.message.code)
 
-    async def _insert(self, batch: Batch) -> None:
-        if not await self._batches.insert(batch):
-            # Two requests with one key came at once; the other one won.
-            raise Conflict("still_importing", batch_id=batch.batch_id)
-
-    def _batch(self, new: NewBatch, status: BatchStatus, import_expires_at: datetime | None) -> Batch:
+    def _batch(self, new: NewBatch, status: BatchStatus) -> Batch:
         now = self._time.now()
         recurrence = None
         if new.recurring is not None:
@@ -230,18 +211,6 @@ class BatchCreation:
             retell_from_number=new.retell_from_number,
             idempotency_key=new.idempotency_key,
             request_digest=new.request_digest if new.idempotency_key else None,
-            import_expires_at=import_expires_at,
-            wake_at=import_expires_at,
             created_at=now,
             updated_at=now,
         )
-
-
-async def _noting_renamed(
-    chunks: AsyncIterator[list[ContactRow]], renamed: set[str]
-) -> AsyncIterator[list[ContactRow]]:
-    """The same chunks; the contacts' fields that go to the agent under another name end up in `renamed`."""
-    async for chunk in chunks:
-        for row in chunk:
-            renamed |= reserved_names(row.contact.custom_fields)
-        yield chunk

@@ -15,7 +15,6 @@ from app.domain.jobs import IN_FLIGHT
 from app.domain.messages import Message
 from app.domain.ports import Batches, Jobs, Time
 from app.domain.timeline import SYSTEM
-from app.services.batch_import import is_being_undone
 
 log = structlog.get_logger("batches")
 
@@ -57,7 +56,9 @@ class BatchDeletion:
 
     async def _refuse_unless_over(self, batch: Batch) -> None:
         """Once a batch is cancelled no call of it begins, so calls in progress are asked for after."""
-        if batch.status not in _DELETABLE or is_being_undone(batch):
+        if batch.current_import is not None:
+            raise Conflict("import_in_progress", import_id=batch.current_import.import_id)
+        if batch.status not in _DELETABLE:
             raise Conflict("batch_not_deletable", status=batch.status.value)
         if count := await _in_flight(self._jobs, batch.batch_id):
             raise Conflict("batch_has_calls", count=count)

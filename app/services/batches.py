@@ -84,6 +84,7 @@ class BatchFigures:
     async def _of(self, batches: Sequence[Batch]) -> dict[str, Figures]:
         now = self._time.monotonic()
         found = {batch.batch_id: known for batch in batches if (known := self._repeatable(batch, now))}
+        found |= {batch.batch_id: figures for batch in batches if (figures := _of_import(batch, now))}
         unknown = [batch for batch in batches if batch.batch_id not in found]
         return found | await self._count(unknown) if unknown else found
 
@@ -115,6 +116,14 @@ class BatchFigures:
                 self._known.clear()
             self._known |= counted
         return counted
+
+
+def _of_import(batch: Batch, now: float) -> Figures | None:
+    """Of a batch whose first contacts are being written: nobody is called yet, so there is nothing to count."""
+    work = batch.current_import
+    if batch.status is not BatchStatus.IMPORTING or work is None:
+        return None
+    return Figures(Progress(pending=work.written), Usage(), batch.revision, now)
 
 
 class BatchService:
@@ -231,7 +240,9 @@ class BatchService:
         if batch.status is not BatchStatus.CANCELLED:
             now = self._time.now()
             changes = {"wake_at": now, "block": None, "finished_at": now, "updated_at": now}
-            if await self._batches.move(batch_id, OPEN, BatchStatus.CANCELLED, changes) is None:
+            # Whoever writes contacts into it finds it cancelled, and stops; what a run is made of has no such writer.
+            expected = OPEN if batch.current_import is None else (*OPEN, BatchStatus.IMPORTING)
+            if await self._batches.move(batch_id, expected, BatchStatus.CANCELLED, changes) is None:
                 raise Conflict("batch_not_changeable", status=(await self.get(batch_id)).status.value)
             await log_event(self._batches, self._time, batch_id, "batch_cancelled", user)
         # The batch says no from here on; should this stop half-way, a worker goes on with it.

@@ -12,6 +12,7 @@ from app.services.call_following import CallFollowing
 from app.services.claiming import Claiming
 from app.services.dialing import Dialing
 from app.services.hints import Hints
+from app.services.importing import Importing
 from app.services.provider_gate import ProviderGate
 from app.services.rescuing import Rescuing
 from app.services.settling import Settling
@@ -34,6 +35,7 @@ class CallWork:
         following: CallFollowing,
         settling: Settling,
         rescuing: Rescuing,
+        importing: Importing,
         hints: Hints,
         gate: ProviderGate,
         metrics: Metrics,
@@ -46,6 +48,7 @@ class CallWork:
         self._following = following
         self._settling = settling
         self._rescuing = rescuing
+        self._importing = importing
         self._hints = hints
         self._gate = gate
         self._metrics = metrics
@@ -72,6 +75,9 @@ class CallWork:
 
     async def listen(self) -> None:
         await self._hints.take()
+
+    async def take_over(self) -> int:
+        return await self._importing.resume_expired(self._control.stopping.is_set)
 
     async def tidy(self) -> None:
         await self._gate.ask_ceiling()

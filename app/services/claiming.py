@@ -24,9 +24,9 @@ from app.domain.ports import Accounts, Batches, JobQueue, Jobs, Time
 from app.domain.timeline import SYSTEM
 from app.services.batch_deletion import clear_deleted
 from app.services.batch_events import blocked, calls_again, log_event, rest
-from app.services.batch_import import is_being_undone, undo_import
 from app.services.from_numbers import FromNumberWatch
 from app.services.funding import Funding
+from app.services.half_made import is_being_undone, undo_import
 from app.services.promptness import Promptness
 from app.services.provider_gate import ProviderGate
 from app.services.recurring import Recurring
@@ -122,7 +122,8 @@ class Claiming:
             if batch.is_too_late(now):
                 await self._jobs.cancel_pending(batch.batch_id, Message(code="test_call_too_late"), now, by=SYSTEM)
             return await self._is_callable(batch, account, now)
-        if batch.status is BatchStatus.IMPORTING or is_being_undone(batch):
+        half_made = batch.status is BatchStatus.IMPORTING and batch.current_import is None
+        if half_made or is_being_undone(batch):
             log.warning("import_undone", batch_id=batch.batch_id)
             await undo_import(self._batches, self._jobs, batch)
         elif batch.status is BatchStatus.CANCELLED:

@@ -5,7 +5,7 @@
     next occurrence → contacts copied in chunks under the run's import lease → run opened
 
 A crash anywhere is taken up by the next look: the run exists, or its lease runs out and another worker goes on where
-the copying stopped. Jobs have ids made of their place, so copying one twice writes it once.
+the copying stopped. Jobs have ids made of their contacts' numbers, so copying one twice writes it once.
 """
 
 from datetime import datetime
@@ -14,12 +14,13 @@ from typing import Any
 import structlog
 
 from app.domain.batches import Batch, BatchStatus, ScheduleType
+from app.domain.imports import IMPORT_LEASE
 from app.domain.messages import Message
 from app.domain.ports import BatchContacts, Batches, Jobs, Time
 from app.domain.recurrence import Occurrence, due_between, first_after
 from app.domain.timeline import SYSTEM
 from app.services.batch_events import log_event
-from app.services.batch_import import IMPORT_LEASE, is_being_undone, jobs_of
+from app.services.importing import job_of
 from app.services.worker_control import WorkerControl
 
 log = structlog.get_logger("worker")
@@ -72,7 +73,7 @@ class Recurring:
             return batch
         if batch.status is BatchStatus.SCHEDULED:
             return await self._run_due(batch, now)
-        if batch.status is BatchStatus.CANCELLED and not is_being_undone(batch):
+        if batch.status is BatchStatus.CANCELLED:
             await cancel_runs(self._batches, self._jobs, self._time, batch, user=SYSTEM)
             await self._batches.sleep(batch, None, None)
             return None
@@ -125,26 +126,32 @@ class Recurring:
 
     async def _fill(self, run: Batch) -> Batch | None:
         """Copy the series' contacts into the run, from where the copying stopped; the run once it is open."""
-        held = await self._extend(run, run.total_jobs)
+        series = await self._batches.get(run.parent_batch_id or "")
+        left_out = _left_out(series)
+        held = await self._extend(run, run.total_jobs, run.numbers_used)
         began = self._time.monotonic()
         while held is not None:
-            rows = await self._contacts.after(held.parent_batch_id or "", held.total_jobs, CHUNK)
-            if not rows:
+            contacts = await self._contacts.after(
+                held.parent_batch_id or "", held.numbers_used, CHUNK, without=left_out
+            )
+            if not contacts:
                 return await self._open(held)
-            jobs = jobs_of(held, rows, first_number=held.total_jobs + 1, now=self._time.now())
-            await self._jobs.insert_many(list(jobs))
+            now = self._time.now()
+            await self._jobs.insert_many([job_of(held, contact, now) for contact in contacts])
             tired = self._control.stopping.is_set() or self._time.monotonic() - began > SECONDS_A_LOOK
-            held = await self._extend(held, held.total_jobs + len(rows), let_go=tired)
+            copied = held.total_jobs + len(contacts)
+            held = await self._extend(held, copied, contacts[-1].number, let_go=tired)
             if tired and held is not None:
                 return None
         await self._cancel_what_was_copied(run)
         return None
 
-    async def _extend(self, run: Batch, copied: int, *, let_go: bool = False) -> Batch | None:
+    async def _extend(self, run: Batch, copied: int, last_number: int, *, let_go: bool = False) -> Batch | None:
         """Note how far the copying is and take the run for another lease; None if it is no longer ours."""
         now = self._time.now()
         until = now if let_go else now + IMPORT_LEASE
-        return await self._batches.revise(run, {"total_jobs": copied, "import_expires_at": until, "wake_at": until})
+        changes = {"total_jobs": copied, "numbers_used": last_number, "import_expires_at": until, "wake_at": until}
+        return await self._batches.revise(run, changes)
 
     async def _open(self, run: Batch) -> Batch | None:
         """Running, unless the series was cancelled: whoever cancels it sees this run, or this sees the cancellation."""
@@ -197,6 +204,14 @@ async def cancel_run(batches: Batches, jobs: Jobs, time: Time, run_id: str, *, u
     if await batches.move(run_id, CANCELLABLE, BatchStatus.CANCELLED, changes) is not None:
         await log_event(batches, time, run_id, "batch_cancelled", user)
     await jobs.cancel_pending(run_id, Message(code="batch_cancelled"), now, by=user)
+
+
+def _left_out(series: Batch | None) -> list[str]:
+    """The imports whose contacts a run does not get: what is still being written is for the next one, as a whole."""
+    if series is None:
+        return []
+    current = [series.current_import.import_id] if series.current_import is not None else []
+    return [*series.undone_imports, *current]
 
 
 def _run_of(series: Batch, run_id: str, occurrence: Occurrence, now: datetime) -> Batch:

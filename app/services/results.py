@@ -23,7 +23,6 @@ from app.domain.results import (
     merged,
 )
 from app.domain.tables_written import WrittenRow, WrittenSheet
-from app.services.batch_import import is_being_undone
 from app.services.explaining import Explaining
 from app.services.jobs import JobView, ShownStatus, stored_as
 
@@ -112,7 +111,7 @@ class ResultService:
 
     async def _readable(self, batch_id: str) -> Batch:
         batch = await self._batches.get(batch_id)
-        if batch is None or batch.deleted_at is not None or is_being_undone(batch):
+        if batch is None or batch.deleted_at is not None:
             raise NotFound("batch_not_found", batch_id=batch_id)
         if batch.status is BatchStatus.IMPORTING:
             raise Conflict("results_while_importing")

@@ -14,6 +14,7 @@ from app.domain.admission import outside_hours
 from app.domain.batches import Batch, BatchStatus
 from app.domain.contacts import Contact
 from app.domain.errors import Conflict, FieldError, InvalidInput, NotFound, TooManyRequests
+from app.domain.imports import IMPORT_LEASE
 from app.domain.jobs import Job
 from app.domain.phone_numbers import mask, region_of_timezone
 from app.domain.ports import Accounts, BatchContacts, Batches, Jobs, Time
@@ -28,8 +29,8 @@ from app.domain.test_call import (
 )
 from app.domain.variables import GIVEN_BY_EVERY_CALL, own_variables, placeholders
 from app.services.batch_events import log_event
-from app.services.batch_import import IMPORT_LEASE, undo_import
 from app.services.contact_requests import contacts_from_json
+from app.services.half_made import undo_import
 from app.services.ids import new_id
 
 RETRY_SECONDS = 60.0
@@ -130,7 +131,7 @@ class TestCalls:
                 raise InvalidInput([FieldError.of(("job_id",), "test_call_job_elsewhere")])
             return job.contact
         if batch.recurrence is not None:
-            return next((row.contact for row in await self._contacts.after(batch.batch_id, 0, 1)), None)
+            return next((found.row.contact for found in await self._contacts.after(batch.batch_id, 0, 1)), None)
         first = await self._jobs.get(f"{batch.batch_id}-000001")
         return first.contact if first else None
 

@@ -39,11 +39,13 @@ async def ids(api: httpx.AsyncClient, batch: dict[str, Any]) -> dict[str, str]:
     """What there is of the other account, by the parameter that names it."""
     jobs = (await api.get("jobs", params={"batch_id": batch["batch_id"]})).json()
     await api.post("accounts", json={**ACCOUNT, "account_id": OWN})
+    imports = (await api.get(f"batches/{batch['batch_id']}/imports")).json()
     return {
         "account_id": OTHER,
         "batch_id": batch["batch_id"],
         "job_id": jobs[0]["job_id"],
         "upload_id": await preview_of(api),
+        "import_id": imports[0]["import_id"],
     }
 
 

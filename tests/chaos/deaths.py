@@ -20,7 +20,7 @@ from app.domain.calls import CallStatus
 from app.domain.jobs import JobState
 from app.integrations.retell.client import RetellClient
 from app.repositories.accounts import MongoAccounts
-from app.repositories.batches import MongoBatches
+from app.repositories.imports import MongoImports
 from app.repositories.job_queue import MongoJobQueue
 from app.repositories.jobs import MongoJobs
 from app.repositories.transactions import MongoTransactions
@@ -162,17 +162,17 @@ def on_the_wire(event: str) -> Arm:
 
 
 def half_of_the_jobs(end: End) -> None:
-    """`insert_many` writes the first half of its jobs, and then the process ends."""
+    """`insert_contacts` writes the first half of its jobs, and then the process ends."""
 
     def wrapper(real: Callable[..., Awaitable[Any]]) -> Any:
-        async def insert_many(repository: MongoJobs, jobs: Any) -> Any:
-            await real(repository, jobs[: len(jobs) // 2])
+        async def insert_contacts(repository: MongoJobs, pattern: Any, contacts: Any) -> Any:
+            await real(repository, pattern, contacts[: len(contacts) // 2])
             end()
-            return await real(repository, jobs)
+            return await real(repository, pattern, contacts)
 
-        return insert_many
+        return insert_contacts
 
-    _wrap(MongoJobs, "insert_many", wrapper)
+    _wrap(MongoJobs, "insert_contacts", wrapper)
 
 
 def _is_ongoing(report: Any) -> bool:
@@ -184,9 +184,10 @@ def _retries(_queue: MongoJobQueue, _job: Any, step: Any, *_: Any) -> bool:
 
 
 _DEATHS = (
-    Death("1a", "API: batch stored, no contact yet", before(MongoJobs, "insert_many")),
+    Death("1a", "API: batch stored, no contact yet", before(MongoJobs, "insert_contacts")),
     Death("1b", "API: half of the contacts stored", half_of_the_jobs),
-    Death("1c", "API: import finished, reply not sent", unread(MongoBatches, "move", "findAndModify")),
+    Death("1c", "API: import finished, reply not sent", unread(MongoImports, "close", "findAndModify")),
+    Death("1d", "API: contacts stored after the answer, import not closed", before(MongoImports, "close")),
     Death("2", "claim carried out, answer unread", unread(MongoJobQueue, "claim", "update")),
     Death("3a", "leased, nothing decided", before(Dialing, "dial")),
     Death("3b", "money reserved, answer unread", unread(MongoAccounts, "reserve", "findAndModify")),

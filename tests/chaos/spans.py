@@ -11,9 +11,10 @@ from types import ModuleType
 
 import app.bootstrap
 import app.services.batch_creation
-import app.services.batch_import
 import app.services.call_following
 import app.services.claiming
+import app.services.importing
+import app.services.imports
 import workers.call_worker
 from app.services.call_tuning import CallTuning
 
@@ -26,7 +27,7 @@ def shorten() -> None:
     _set(workers.call_worker, "TIDY_SECONDS", 1.0)
     _set(app.services.claiming, "RECHECK_SECONDS", 3)
     _set(app.services.call_following, "UNCERTAIN_POLL_SECONDS", 1)
-    for module in (app.services.batch_import, app.services.batch_creation):
+    for module in (app.services.importing, app.services.imports, app.services.batch_creation):
         _set(module, "IMPORT_LEASE", timedelta(seconds=3))
     patience = os.environ.get(VERIFY_PATIENCE)
     if patience:

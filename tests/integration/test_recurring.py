@@ -9,6 +9,7 @@ import pytest
 
 from app.bootstrap import Container
 from app.domain.batches import Batch, BatchStatus, Priority, ScheduleType, VoiceSettings
+from app.domain.imports import IMPORT_LEASE
 from app.domain.jobs import JobState
 from app.domain.recurrence import Frequency, RecurrenceRule
 from app.repositories.accounts import MongoAccounts
@@ -21,12 +22,13 @@ from app.repositories.transactions import MongoTransactions
 from app.repositories.uploads import MongoUploads
 from app.services import recurring
 from app.services.batch_creation import BatchCreation, NewBatch
-from app.services.batch_import import IMPORT_LEASE, undo_import
 from app.services.batches import BatchService
 from app.services.explaining import Explaining
+from app.services.import_tasks import ImportTasks
 from app.services.recurring import Recurring
 from app.services.worker_control import WorkerControl
 from tests.builders import NOW, FakeTime, make_account, make_job, make_settings, phone
+from tests.integration.wiring import make_importing
 
 DAY = timedelta(days=1)
 CONTACTS = 25
@@ -45,12 +47,16 @@ class Site:
         self.time = FakeTime()
         self.batches, self.jobs = MongoBatches(container.database), MongoJobs(container.database)
         self.accounts = MongoAccounts(container.database)
-        uploads = MongoUploads(container.database, DAY)
-        contacts = MongoBatchContacts(container.database)
-        self.creation = BatchCreation(self.accounts, self.batches, self.jobs, contacts, uploads, self.time)
+        self.new_creation()
         transactions = MongoTransactions(container.database)
         explaining = Explaining(self.accounts, MongoProviderLimits(container.database), self.time)
         self.service = BatchService(self.batches, self.jobs, transactions, explaining, self.time)
+
+    def new_creation(self) -> None:
+        """By the present clock."""
+        uploads = MongoUploads(self._database, DAY)
+        tasks = ImportTasks(make_importing(self._database, self.time), waited_for=1000)
+        self.creation = BatchCreation(self.accounts, self.batches, uploads, tasks, self.time)
 
     async def create(self, rule: RecurrenceRule = DAILY, *, in_: timedelta = DAY, **changes: Any) -> Batch:
         new = NewBatch(
@@ -469,21 +475,10 @@ async def test_a_series_cancelled_while_its_run_is_made_has_no_run_that_calls(
         assert (await site.events(run))["batch_started"] == 0, "not even for a moment"
 
 
-async def test_a_series_whose_import_died_leaves_no_contacts(site: Site, container: Container) -> None:
-    contacts = container.database.collection("batch_contacts")
-    await site.create()
-    assert await contacts.count_documents({}) == CONTACTS
-    died = {"status": "importing", "import_expires_at": NOW}
-    await container.database.collection("batches").update_many({}, {"$set": died})
-    (series,), _ = await site.batches.page(account_ids=None, statuses=None, limit=10, skip=0)
-    await undo_import(site.batches, site.jobs, series)
-    assert await contacts.count_documents({}) == 0
-
-
 async def test_occurrences_stay_at_the_wall_clocks_time(site: Site) -> None:
     """Chile's clock goes forward on 6 September 2026: nine o'clock is an hour earlier in UTC from then on."""
     site.time = FakeTime(datetime(2026, 9, 5, 12, 0, tzinfo=UTC))
-    site.creation._time = site.time
+    site.new_creation()
     series = await site.create(in_=timedelta(hours=1))  # 09:00 in Santiago
     assert series.next_run_at == datetime(2026, 9, 5, 13, 0, tzinfo=UTC)
     site.time.advance(timedelta(hours=1))

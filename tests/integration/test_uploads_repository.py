@@ -9,7 +9,6 @@ from app.bootstrap import Container
 from app.domain.column_mapping import ColumnMapping
 from app.domain.contact_list import ContactPiece, ListSummary
 from app.domain.contacts import ContactRow
-from app.domain.errors import NotFound
 from app.repositories.uploads import MongoUploads
 from tests.builders import NOW, make_contact, phone
 
@@ -42,7 +41,12 @@ async def save(uploads: MongoUploads, count: int, upload_id: str = "upload-1") -
 
 
 async def read(uploads: MongoUploads, upload_id: str = "upload-1") -> list[ContactRow]:
-    return [row async for chunk in uploads.contacts(upload_id) for row in chunk]
+    found: list[ContactRow] = []
+    number = 0
+    while piece := await uploads.piece(upload_id, number):
+        found += piece
+        number += 1
+    return found
 
 
 @pytest.mark.parametrize("count", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 50])
@@ -51,18 +55,16 @@ async def test_an_upload_gives_back_its_contacts_in_their_order_with_their_rows(
 ) -> None:
     saved = await save(uploads, count)
     assert await read(uploads) == saved
-    assert await uploads.contact_count("upload-1", "acc-1") == count
+    upload = await uploads.get("upload-1")
+    assert upload is not None
+    assert (upload.contact_count, upload.account_id) == (count, "acc-1")
+    assert await uploads.hold("upload-1", NOW) == upload
 
 
-async def test_an_upload_is_read_in_chunks(uploads: MongoUploads) -> None:
+async def test_an_upload_is_read_in_pieces(uploads: MongoUploads) -> None:
     await save(uploads, 2 * CHUNK + 50)
-    assert [len(chunk) async for chunk in uploads.contacts("upload-1")] == [CHUNK, CHUNK, 50]
-
-
-async def test_an_upload_is_its_accounts_alone(uploads: MongoUploads) -> None:
-    await save(uploads, 1)
-    assert await uploads.contact_count("upload-1", "acc-2") is None
-    assert await uploads.contact_count("upload-2", "acc-1") is None
+    sizes = [len(await uploads.piece("upload-1", number) or []) for number in range(4)]
+    assert sizes == [CHUNK, CHUNK, 50, 0]
 
 
 async def test_uploads_do_not_mix(uploads: MongoUploads) -> None:
@@ -81,9 +83,8 @@ async def test_an_upload_whose_saving_was_interrupted_cannot_be_named(
     monkeypatch.setattr(uploads, "save", crash)
     with pytest.raises(ConnectionError):
         await save(uploads, 3)
-    assert await uploads.contact_count("upload-1", "acc-1") is None
-    with pytest.raises(NotFound):
-        await read(uploads)
+    assert await uploads.get("upload-1") is None
+    assert await uploads.hold("upload-1", NOW) is None
 
 
 async def test_everything_of_an_upload_expires_after_its_time(uploads: MongoUploads, container: Container) -> None:
@@ -96,11 +97,21 @@ async def test_everything_of_an_upload_expires_after_its_time(uploads: MongoUplo
 
 
 @pytest.mark.parametrize("lost", [0, 1, 2])
-async def test_an_upload_that_expires_while_it_is_read_is_not_taken_for_a_shorter_one(
+async def test_an_upload_of_which_something_expired_is_not_taken_for_a_shorter_one(
     uploads: MongoUploads, container: Container, lost: int
 ) -> None:
     """The database removes documents one by one, some of them perhaps in the middle of an import."""
     await save(uploads, 3 * CHUNK)
     await container.database.collection("upload_chunks").delete_one({"number": lost})
-    with pytest.raises(NotFound, match="upload_not_found"):
-        await read(uploads)
+    assert await uploads.hold("upload-1", NOW) is None
+
+
+async def test_an_upload_that_is_held_expires_later_but_not_earlier(
+    uploads: MongoUploads, container: Container
+) -> None:
+    await save(uploads, CHUNK + 1)
+    for until, expected in ((NOW + 3 * DAY, NOW + 3 * DAY), (NOW, NOW + 3 * DAY)):
+        await uploads.hold("upload-1", until)
+        for name in ("uploads", "upload_chunks"):
+            found = container.database.collection(name).find()
+            assert {document["expires_at"] async for document in found} == {expected}

@@ -1,15 +1,12 @@
 """A batch whose contacts live in several time zones: who is claimed when, and what the others cost meanwhile."""
 
 from datetime import UTC, datetime, timedelta
-from zoneinfo import available_timezones
 
 import pytest
 
 from app.bootstrap import Container
 from app.domain.accounts import Features
-from app.domain.batches import BATCH_ZONE, MAX_TIME_ZONES, Batch, BatchStatus
-from app.domain.contacts import ContactRow
-from app.domain.errors import InvalidInput
+from app.domain.batches import BATCH_ZONE, Batch, BatchStatus
 from app.domain.holiday_calendar import HolidayCalendar
 from app.domain.jobs import Job, JobState
 from app.repositories.accounts import MongoAccounts
@@ -17,7 +14,6 @@ from app.repositories.batches import MongoBatches
 from app.repositories.documents import to_document
 from app.repositories.job_queue import MongoJobQueue
 from app.repositories.jobs import MongoJobs
-from app.services.batch_import import import_jobs, in_chunks
 from tests.builders import NOW, OFFICE, FakeTime, make_account, make_batch, make_contact, make_job, make_settings
 from tests.integration.wiring import make_claiming
 from tests.profiling import keys_examined, profiled, unfit
@@ -150,29 +146,3 @@ async def test_a_batch_is_not_complete_while_a_closed_zone_has_jobs(site: Site) 
     await site.batches.wake("batch-1", NOW)
     assert await site.claim() == []
     assert (await site.batch()).status is BatchStatus.RUNNING
-
-
-def importing(contacts: list[str | None]) -> tuple[Batch, list[ContactRow]]:
-    batch = make_batch(status=BatchStatus.IMPORTING, import_expires_at=NOW + HOUR)
-    return batch, [ContactRow(n, make_contact(timezone=zone)) for n, zone in enumerate(contacts, 1)]
-
-
-async def test_an_import_notes_the_zones_of_its_contacts(site: Site) -> None:
-    batch, rows = importing([None, LIMA, TIJUANA, LIMA])
-    await site.batches.insert(batch)
-    opened = {"status": BatchStatus.RUNNING, "wake_at": NOW}
-    done = await import_jobs(site.batches, site.jobs, site.time, batch, in_chunks(rows, 2), opened)
-    assert done.contact_timezones == [LIMA, TIJUANA]
-    assert done.zones == [BATCH_ZONE, LIMA, TIJUANA]
-
-
-async def test_a_list_of_too_many_zones_is_refused_and_nothing_is_left_of_it(site: Site) -> None:
-    zones = sorted(zone for zone in available_timezones() if zone.startswith("America/"))
-    batch, rows = importing([*zones[: MAX_TIME_ZONES + 1]])
-    await site.batches.insert(batch)
-    opened = {"status": BatchStatus.RUNNING, "wake_at": NOW}
-    with pytest.raises(InvalidInput) as refused:
-        await import_jobs(site.batches, site.jobs, site.time, batch, in_chunks(rows, 20), opened)
-    assert refused.value.errors[0].message.code == "too_many_time_zones"
-    assert await site.batches.get(batch.batch_id) is None
-    assert await site.jobs.counts([batch.batch_id]) == {}

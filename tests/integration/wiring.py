@@ -1,4 +1,4 @@
-"""A claimer wired as the composition root wires it, at a time of the test's own. Retell is away."""
+"""Services wired as the composition root wires them, at a time of the test's own. Retell is away."""
 
 from datetime import timedelta
 
@@ -6,14 +6,19 @@ from app.domain.ports import Accounts, Batches, JobQueue, Jobs, Time
 from app.integrations.prometheus.metrics import PrometheusMetrics
 from app.integrations.retell.client import RetellClient
 from app.repositories.batch_contacts import MongoBatchContacts
+from app.repositories.batches import MongoBatches
 from app.repositories.budgets import MongoBudgets
 from app.repositories.database import Database
 from app.repositories.from_numbers import MongoFromNumbers
+from app.repositories.imports import MongoImports
+from app.repositories.jobs import MongoJobs
 from app.repositories.provider_limits import MongoProviderLimits
 from app.repositories.transactions import MongoTransactions
+from app.repositories.uploads import MongoUploads
 from app.services.claiming import Claiming
 from app.services.from_numbers import FromNumberWatch
 from app.services.funding import Funding
+from app.services.importing import Importing
 from app.services.promptness import Promptness
 from app.services.provider_gate import GateSettings, ProviderGate
 from app.services.recurring import Recurring
@@ -42,3 +47,15 @@ def make_claiming(
     promptness = Promptness(PrometheusMetrics("test"), time)
     recurring = Recurring(batches, jobs, MongoBatchContacts(database), control, time)
     return Claiming(accounts, batches, jobs, queue, funding, recurring, control, gate, watch, promptness, time)
+
+
+def make_importing(database: Database, time: Time) -> Importing:
+    """What writes imports, with repositories of its own, so that they can be broken."""
+    return Importing(
+        MongoBatches(database),
+        MongoImports(database),
+        MongoJobs(database),
+        MongoBatchContacts(database),
+        MongoUploads(database, timedelta(days=1)),
+        time,
+    )

@@ -66,6 +66,11 @@ OBSTACLES: list[tuple[RefusalKind, str, dict[str, Any]]] = [
     (RefusalKind.CANCELLED, "cancelled_by_operator", {"job": {"cancel_requested": True}}),
     (RefusalKind.CANCELLED, "cancelled_by_operator", {"batch": {"status": BatchStatus.CANCELLED}}),
     (RefusalKind.TOO_LATE, "test_call_too_late", {"batch": {"no_calls_after": NOW}}),
+    (
+        RefusalKind.CANCELLED,
+        "import_was_undone",
+        {"job": {"import_id": "import-1"}, "batch": {"undone_imports": ["import-0", "import-1"]}},
+    ),
     *(
         (RefusalKind.BATCH_NOT_RUNNING, "batch_not_running", {"batch": {"status": status}})
         for status in BatchStatus

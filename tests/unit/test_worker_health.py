@@ -50,6 +50,9 @@ class Work:
     async def listen(self) -> None:
         await self._do("listen")
 
+    async def take_over(self) -> int:
+        return int(await self._do("take_over", 0))
+
     async def tidy(self) -> None:
         await self._do("tidy")
 

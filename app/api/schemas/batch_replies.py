@@ -9,6 +9,7 @@ from app.api.schemas.common import Instant, Number, Reason, Reply, reason_of
 from app.domain.batches import Batch, BatchStatus, LogEntry, Progress, ScheduleType, VoiceSettings
 from app.domain.estimate import Estimate
 from app.domain.explanation import Obstacle
+from app.domain.imports import Import, ImportStatus
 from app.domain.messages import Language
 from app.domain.recurrence import Frequency, Recurrence
 from app.domain.script_check import Warned, warnings_of
@@ -27,6 +28,18 @@ class BlockedBy(Reply):
     )
 
 
+class ImportProgress(Reply):
+    """An import that is under way in a batch. All of them: `GET /batches/{batch_id}/imports`."""
+
+    import_id: str
+    status: ImportStatus
+    total: int = Field(description="Contacts of the list.")
+    written: int
+    skipped: int = Field(description="Left out because they are in the batch already.")
+    percent: float
+    started_at: Instant
+
+
 class BatchState(Reply):
     """What changes while a batch runs."""
 
@@ -42,6 +55,9 @@ class BatchState(Reply):
     failed_jobs: int
     cancelled_jobs: int
     progress_percent: float
+    import_: ImportProgress | None = Field(
+        serialization_alias="import", description="Contacts that are being written or taken out; null: none."
+    )
     total_cost: Number
     total_minutes: Number
     budget: Number | None = Field(description="The most that its calls may cost; null: no bound but the balance.")
@@ -195,6 +211,7 @@ def _status_fields(view: BatchView, language: Language) -> dict[str, Any]:
         "failed_jobs": progress.failed,
         "cancelled_jobs": progress.cancelled,
         "progress_percent": _percent(batch, progress),
+        "import_": _import_progress(batch.current_import),
         "total_cost": view.usage.cost,
         "total_minutes": view.usage.minutes,
         "budget": batch.budget,
@@ -238,6 +255,12 @@ def _recurring(recurrence: Recurrence | None) -> RecurringConfigReply | None:
 
 def _percent(batch: Batch, progress: Progress) -> float:
     return round(100 * progress.finished / batch.total_jobs, 1) if batch.total_jobs else 0.0
+
+
+def _import_progress(work: Import | None) -> ImportProgress | None:
+    if work is None:
+        return None
+    return ImportProgress(**{name: getattr(work, name) for name in ImportProgress.model_fields})
 
 
 def _blocked_by(obstacle: Obstacle | None, language: Language) -> BlockedBy | None:

@@ -131,9 +131,7 @@ def preview_reply(found: Preview, filename: str, language: Language, script: str
         contacts_preview=shown,
         column_mapping=summary.mapping.targets(),
         errors=row_issues(summary.row_errors, language),
-        warnings=[
-            RowWarning(row_index=row.row_number, warnings=_issues(row, language)) for row in summary.row_warnings
-        ],
+        warnings=row_warnings(summary.row_warnings, language),
         warning_rows=summary.warning_rows,
         column_warnings=[
             ColumnWarning(code=warning.code, message=warning.render(language)) for warning in summary.mapping.warnings
@@ -176,6 +174,10 @@ def missing_variables(missing: list[MissingVariable], language: Language) -> lis
 def row_issues(rows: list[RowIssues], language: Language) -> list[RowIssue]:
     """The first SHOWN_ROWS of `rows`."""
     return [RowIssue(row_index=row.row_number, errors=_issues(row, language)) for row in rows[:SHOWN_ROWS]]
+
+
+def row_warnings(rows: list[RowIssues], language: Language) -> list[RowWarning]:
+    return [RowWarning(row_index=row.row_number, warnings=_issues(row, language)) for row in rows]
 
 
 def _contact(contact: Contact) -> ContactReply:

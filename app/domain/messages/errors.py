@@ -221,6 +221,14 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "La importación se interrumpió por demasiado tiempo y se deshizo. Envíe la solicitud de nuevo.",
         "en": "The import was interrupted for too long and was undone. Send the request again.",
     },
+    "import_in_progress": {
+        "es": "Otra importación de contactos está en curso en este batch («{import_id}»). Inténtelo cuando termine.",
+        "en": "Another import of contacts into this batch is under way («{import_id}»). Retry when it is over.",
+    },
+    "import_not_found": {
+        "es": "No existe la importación «{import_id}» en este batch.",
+        "en": "There is no import «{import_id}» in this batch.",
+    },
     "priority_unknown": {
         "es": "La prioridad es low, normal, high o urgent, o un entero de 1 a 4.",
         "en": "The priority is low, normal, high or urgent, or an integer from 1 to 4.",

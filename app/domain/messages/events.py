@@ -12,6 +12,22 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Batch creado con {jobs} jobs",
         "en": "Batch created with {jobs} jobs",
     },
+    "contacts_added": {
+        "es": "Contactos agregados: {added}; omitidos por estar ya en el batch: {skipped}",
+        "en": "Contacts added: {added}; skipped because they are in the batch already: {skipped}",
+    },
+    "contacts_removed": {
+        "es": "Importación deshecha: {removed} contactos retirados; {kept} quedan porque ya se les llamó",
+        "en": "Import undone: {removed} contacts removed; {kept} stay because they were called already",
+    },
+    "upload_gone": {
+        "es": "La importación no se pudo terminar: la lista subida ya no existe. Súbala de nuevo",
+        "en": "The import could not be completed: the uploaded list is gone. Upload it again",
+    },
+    "import_broke": {
+        "es": "La importación no se pudo terminar por un error interno. Suba la lista de nuevo",
+        "en": "The import could not be completed because of an internal error. Upload the list again",
+    },
     "batch_started": {
         "es": "Batch iniciado automáticamente",
         "en": "Batch started automatically",

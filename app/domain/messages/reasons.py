@@ -4,6 +4,10 @@ from typing import Literal
 
 TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
     # Not now
+    "import_was_undone": {
+        "es": "Se deshizo la importación del contacto",
+        "en": "The contact's import was undone",
+    },
     "hours_closed": {
         "es": "Fuera del horario permitido; continúa cuando abra",
         "en": "Outside the allowed hours; goes on when they open",

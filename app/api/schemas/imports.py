@@ -1,0 +1,85 @@
+"""Contacts added to a batch that exists."""
+
+from pydantic import Field
+
+from app.api.schemas.common import Instant, Reason, Reply, reason_of
+from app.api.schemas.uploads import RowIssue, RowWarning, row_issues, row_warnings
+from app.domain.contact_list import ListSummary
+from app.domain.imports import Import, ImportStatus
+from app.domain.messages import Language
+
+
+class BatchImportReply(Reply):
+    """An import of contacts into a batch."""
+
+    id_: str = Field(serialization_alias="_id")
+    import_id: str
+    batch_id: str
+    status: ImportStatus
+    filename: str = Field(description="Empty for contacts that came in a request.")
+    user: str
+    contacts_planned: int = Field(description="Callable contacts of the list.")
+    contacts_added: int = Field(description="So far, while it is `importing`.")
+    duplicates_skipped: int
+    percent: float = Field(description="How far it is; while it is `undoing`, how far that is.")
+    jobs_removed: int | None = Field(description="Of one that was undone, contacts that nobody had called.")
+    jobs_kept: int | None = Field(
+        description="Of one that was undone, contacts that were called: they stay, and are not called again."
+    )
+    reason: Reason | None = Field(description="Why it failed.")
+    undone_by: str | None
+    started_at: Instant
+    finished_at: Instant | None
+
+
+class UploadedReply(BatchImportReply):
+    """What became of the list. If `status` is `importing`, its contacts are still being written."""
+
+    success: bool
+    total_rows: int
+    valid_rows: int
+    invalid_rows: int
+    errors: list[RowIssue]
+    warnings: list[RowWarning]
+    errors_url: str | None = Field(description="Where the rejected rows can be downloaded; null if there are none.")
+
+
+def batch_import_reply(work: Import, language: Language) -> BatchImportReply:
+    return BatchImportReply.model_validate(_fields(work, language))
+
+
+def uploaded_reply(work: Import, summary: ListSummary, language: Language) -> UploadedReply:
+    errors_url = f"/api/v1/batches/excel/{work.upload_id}/errors.xlsx" if summary.invalid_rows else None
+    return UploadedReply.model_validate(
+        {
+            **_fields(work, language),
+            "success": work.status is not ImportStatus.FAILED,
+            "total_rows": summary.total_rows,
+            "valid_rows": summary.valid_rows,
+            "invalid_rows": summary.invalid_rows,
+            "errors": row_issues(summary.row_errors, language),
+            "warnings": row_warnings(summary.row_warnings, language),
+            "errors_url": errors_url,
+        }
+    )
+
+
+def _fields(work: Import, language: Language) -> dict[str, object]:
+    return {
+        "id_": work.import_id,
+        "import_id": work.import_id,
+        "batch_id": work.batch_id,
+        "status": work.status,
+        "filename": work.filename,
+        "user": work.user,
+        "contacts_planned": work.total,
+        "contacts_added": work.written,
+        "duplicates_skipped": work.skipped,
+        "percent": work.percent,
+        "jobs_removed": work.removed,
+        "jobs_kept": None if work.removed is None else work.kept,
+        "reason": reason_of(work.reason, language),
+        "undone_by": work.undone_by,
+        "started_at": work.started_at,
+        "finished_at": work.finished_at,
+    }
