@@ -26,6 +26,7 @@ VALUES: dict[str, Any] = {
     "upload_id": _UPLOAD,
     "entry_id": "dnc-3c1f9a20",
     "import_id": "import-4be19a07",
+    "undone_by": None,
     "transaction_id": "batch-001-000001-1",
     "user_id": "user-7d2e41c0",
     "id": "user-7d2e41c0",
