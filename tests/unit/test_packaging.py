@@ -25,6 +25,8 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 COMPOSE_TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
 SERVICES: dict[str, Any] = COMPOSE["services"]
+MONITORING = ["prometheus", "grafana"]
+"""Images of others."""
 
 HAS_HADOLINT = sys.platform == "linux" and platform.machine() == "x86_64"
 
@@ -185,7 +187,7 @@ def test_the_workers_check_reads_what_the_worker_writes(tmp_path: Path) -> None:
 
 
 def test_entry_points() -> None:
-    assert {name: " ".join(SERVICES[name]["command"]) for name in SERVICES} == {
+    assert {name: " ".join(SERVICES[name]["command"]) for name in SERVICES if name not in MONITORING} == {
         "api": "uvicorn app.main:app --host 0.0.0.0 --port 8000",
         "worker": "python -m workers.call_worker",
         "retell-simulator": "python -m scripts.retell_simulator --host 0.0.0.0 --port 8800 --speed 1",
@@ -193,9 +195,9 @@ def test_entry_points() -> None:
     }
 
 
-def test_only_the_simulator_has_to_be_asked_for() -> None:
+def test_the_simulator_and_monitoring_have_to_be_asked_for() -> None:
     profiles = {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service}
-    assert profiles == {"retell-simulator": ["simulator"]}
+    assert profiles == {"retell-simulator": ["simulator"]} | {name: ["monitoring"] for name in MONITORING}
 
 
 @pytest.mark.parametrize("name", ["api", "worker"])
@@ -233,7 +235,12 @@ def test_the_database_without_password_can_be_reached_by_our_processes_only() ->
 
 def test_ports_are_open_to_this_machine_only() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert published == {"api": ["127.0.0.1:8000:8000"], "retell-simulator": ["127.0.0.1:8800:8800"]}
+    assert published == {
+        "api": ["127.0.0.1:8000:8000"],
+        "retell-simulator": ["127.0.0.1:8800:8800"],
+        "prometheus": ["127.0.0.1:9090:9090"],
+        "grafana": ["127.0.0.1:3000:3000"],
+    }
 
 
 def test_workers_can_be_scaled_and_have_time_to_stop() -> None:
@@ -265,5 +272,6 @@ def test_the_key_is_required_and_every_variable_is_a_documented_setting() -> Non
 
 def test_the_settings_of_the_environment_are_settings() -> None:
     known = {field.upper() for field in Settings.model_fields}
-    for service in SERVICES.values():
-        assert set(service.get("environment", {})) <= known
+    for name, service in SERVICES.items():
+        if name not in MONITORING:
+            assert set(service.get("environment", {})) <= known
