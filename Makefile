@@ -21,7 +21,7 @@ chaos: $(VENV)/.installed ## Prove docs/proofs.md at length: crash points, storm
 	$(BIN)/python -m tests.chaos storm
 	$(BIN)/python -m tests.chaos machine
 
-bench: $(VENV)/.installed ## What things cost on this machine, in some 15 minutes (ARGS="--sizes 1k,10k" is quicker)
+bench: $(VENV)/.installed ## What things cost on this machine, in some 30 minutes (ARGS="--sizes 1k,10k --rows 1k,10k" is quicker)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 check: $(VENV)/.installed ## ruff, mypy --strict and import-linter

@@ -1,26 +1,30 @@
 """All benchmarks, as Markdown: `make bench`, or `python -m benchmarks --help`."""
 
 import asyncio
+import sys
 from typing import Annotated
 
 import typer
 
-from benchmarks import calls, claim
+from benchmarks import calls, claim, tables
 from benchmarks.backlog import Mix
 from benchmarks.site import Site, alone
 
 
 def main(
     sizes: Annotated[str, typer.Option(help="Backlogs of the claim, such as 1k,10k for a quick look.")] = "1k,100k,1M",
+    rows: Annotated[str, typer.Option(help="Rows of lists, such as 1k,10k for a quick look.")] = tables.SIZES,
+    pandas_python: Annotated[str, typer.Option(help="An interpreter that has pandas and openpyxl.")] = sys.executable,
 ) -> None:
     """Print what things cost on this machine. Give it to nobody else meanwhile."""
-    wanted = claim.parse_sizes(sizes)
+    backlogs, lists = claim.parse_sizes(sizes), claim.parse_sizes(rows)
 
-    async def both(site: Site) -> str:
-        of_claims = await claim.report(site, wanted, list(Mix), claim.BATCHES)
-        return f"{of_claims}\n\n{await calls.report(site, calls.AT_ONCE)}"
+    async def all_of_them(site: Site) -> str:
+        of_claims = await claim.report(site, backlogs, list(Mix), claim.BATCHES)
+        of_calls = await calls.report(site, calls.AT_ONCE)
+        return f"{of_claims}\n\n{of_calls}\n\n{await tables.report(site, lists, pandas_python)}"
 
-    asyncio.run(alone(both))
+    asyncio.run(alone(all_of_them))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from app.domain.tables_written import WrittenRow, WrittenSheet
 from app.services.explaining import Explaining
 from app.services.jobs import JobView, ShownStatus, stored_as
 
-PAGE_JOBS = 200
+PAGE_JOBS = 100
 """Jobs in memory at a time; made into rows in one turn of the event loop."""
 
 

@@ -1,5 +1,7 @@
 """The benchmarks run, and count what they say they count. No test asserts a time."""
 
+import sys
+
 import pytest
 import typer
 
@@ -8,6 +10,7 @@ from app.domain.batches import Batch
 from app.domain.jobs import Job, JobState
 from app.repositories.documents import from_document
 from app.repositories.embedded_mongod import EmbeddedMongod
+from benchmarks import tables
 from benchmarks.backlog import BESIDE, Backlog, Mix, filled
 from benchmarks.claim import parse_sizes, report
 from benchmarks.site import Site
@@ -49,3 +52,16 @@ def test_sizes(text: str, sizes: list[int]) -> None:
 def test_sizes_that_cannot_be(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         parse_sizes(text)
+
+
+async def test_the_tables_of_imports_and_exports(mongod: EmbeddedMongod) -> None:
+    lines = (await tables.report(Site(mongod.uri, mongod.pid), [60], sys.executable)).splitlines()
+
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| 60 |")]
+    ours = [row for row in rows if row[1].startswith("Cadencia")]
+    assert [row[1] for row in ours] == ["Cadencia .xlsx", "Cadencia .xlsx", "Cadencia .csv"]
+    assert all(float(row[3].replace(",", "")) > 0 for row in rows)
+
+
+async def test_a_failed_measurement_is_no_figure() -> None:
+    assert tables.measured([sys.executable, "-c", "raise SystemExit(1)"]) is None
