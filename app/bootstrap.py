@@ -54,6 +54,7 @@ from app.services.api_keys import ApiKeyService
 from app.services.attempt_calls import AttemptCalls
 from app.services.batch_creation import BatchCreation
 from app.services.batch_deletion import BatchDeletion
+from app.services.batch_files import BatchFiles
 from app.services.batches import BatchService
 from app.services.call_events import CallEvents
 from app.services.call_following import CallFollowing
@@ -130,6 +131,7 @@ class Container:
     batch_deletion: BatchDeletion
     imports: ImportService
     import_tasks: ImportTasks
+    batch_files: BatchFiles
     uploads: UploadService
     workbooks: TableFile
     """Of files as small as a template or the rows of one upload that were rejected."""
@@ -195,6 +197,8 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
     )
     webhook_key = settings.retell_webhook_key.get_secret_value() or settings.retell_api_key.get_secret_value()
     batch_service = BatchService(batches, jobs, transactions, explaining, clock)
+    creation = BatchCreation(accounts, batches, uploads, import_tasks, clock)
+    upload_service = UploadService(accounts, uploads, jobs, reader, clock)
     try:
         yield Container(
             settings=settings,
@@ -206,10 +210,11 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             batches=batch_service,
             live_batches=LiveBatches(batch_service, batches, clock),
             batch_deletion=BatchDeletion(batches, jobs, clock),
-            batch_creation=BatchCreation(accounts, batches, uploads, import_tasks, clock),
+            batch_creation=creation,
+            batch_files=BatchFiles(upload_service, creation),
             imports=ImportService(batches, imports, uploads, import_tasks, clock),
             import_tasks=import_tasks,
-            uploads=UploadService(accounts, uploads, jobs, reader, clock),
+            uploads=upload_service,
             workbooks=Workbooks(at_once=2),
             results=ResultService(batches, MongoResults(database), explaining, clock),
             result_files=ResultFiles(workbooks=Workbooks(at_once=2), csv=CsvFiles(at_once=4)),

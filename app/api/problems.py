@@ -180,7 +180,8 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
     language = request_language(request)
     problems = error.errors()
     errors = [_request_error(problem, language) for problem in problems[:MAX_ERRORS]]
-    if problems and problems[0]["type"] == "json_invalid":
+    if problems and problems[0]["type"] == "json_invalid" and isinstance(problems[0]["loc"][-1], int):
+        # The body itself, at this character; a field that holds JSON is one like any other.
         return problem_response(request, HTTPStatus.BAD_REQUEST, "invalid_json", errors[0].msg, errors=errors)
     detail = _summary(errors, language)
     return problem_response(request, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_input", detail, errors=errors)

@@ -3,6 +3,8 @@
 The pieces are JSON: they cross a pipe and are stored as they are. Whoever uses a stored one validates it.
 """
 
+import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -26,10 +28,13 @@ class ListOrder(BaseModel):
 
     country: str | None = None
     choices: dict[str, str] = {}
+    skip_duplicates: bool = False
+    """Leave out whose national id or phone an earlier row has."""
 
 
 class ListSummary(BaseModel):
-    """A whole list in short. `total_rows` = `valid_rows` + `invalid_rows`; blank rows are not counted."""
+    """A whole list in short. `total_rows` = `valid_rows` + `invalid_rows` + `skipped_rows`; blank rows are not
+    counted."""
 
     sheet: str | None = None
     country: str | None = None
@@ -37,6 +42,8 @@ class ListSummary(BaseModel):
     total_rows: int = 0
     valid_rows: int = 0
     invalid_rows: int = 0
+    skipped_rows: int = 0
+    """Callable, but left out as duplicates."""
     warning_rows: int = 0
     duplicate_rows: int = 0
     contacts: list[ContactRow] = []
@@ -47,10 +54,14 @@ class ListSummary(BaseModel):
     time_zones: set[str] = set()
     """Which of their own the contacts have."""
 
-    def count(self, read: ReadRow) -> None:
-        """Take one more row into account."""
+    def count(self, read: ReadRow, twin: int | None = None) -> None:
+        """Take one more row into account; it is left out for `twin`, an earlier row, if there is one."""
         self.total_rows += 1
-        if read.fields:
+        warnings = read.warnings
+        if twin is not None:
+            self.skipped_rows += 1
+            warnings = [FieldError.of(("contact",), "row_is_duplicate", first_row=twin), *warnings]
+        elif read.fields:
             self.valid_rows += 1
             self.variables.count(read.row.number, variables_of(read.fields))
             if zone := read.fields.get("timezone"):
@@ -61,10 +72,10 @@ class ListSummary(BaseModel):
             self.invalid_rows += 1
             if self.invalid_rows <= SHOWN_ROWS:
                 self.row_errors.append(RowIssues(read.row.number, read.errors))
-        if read.warnings:
+        if warnings:
             self.warning_rows += 1
             if self.warning_rows <= SHOWN_ROWS:
-                self.row_warnings.append(RowIssues(read.row.number, read.warnings))
+                self.row_warnings.append(RowIssues(read.row.number, warnings))
         if read.duplicate:
             self.duplicate_rows += 1
             if self.duplicate_rows <= SHOWN_ROWS:
@@ -78,6 +89,12 @@ class ContactPiece(NamedTuple):
     """Each row's number and what its person is known by (contacts.person_keys)."""
     rows: str
     """ContactRows as JSON, without the fields that are None: `[[4, {"name": "Ana", "phones": [...]}], ...]`."""
+
+    def without(self, numbers: Collection[int]) -> "ContactPiece":
+        """The piece without these rows."""
+        persons = [person for person in self.persons if person[0] not in numbers]
+        rows = [row for row in json.loads(self.rows) if row[0] not in numbers]
+        return ContactPiece(persons, json.dumps(rows, ensure_ascii=False, separators=(",", ":")))
 
 
 class RejectedRow(BaseModel):

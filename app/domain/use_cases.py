@@ -1,6 +1,7 @@
 """Ready-made campaigns: what a list needs, what the agent says, and how to call. To take over, and to change."""
 
 from datetime import time
+from enum import StrEnum
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict
@@ -128,3 +129,17 @@ USE_CASES: Final = [
         ),
     ),
 ]
+
+
+class ProcessingType(StrEnum):
+    """What a file is made a batch of: one of USE_CASES, or `basic`, which takes nothing over."""
+
+    BASIC = "basic"
+    DEBT_COLLECTION = "debt_collection"
+    MARKETING = "marketing"
+    SURVEY = "survey"
+    REMINDER = "reminder"
+
+    @property
+    def use_case(self) -> UseCase | None:
+        return next((use_case for use_case in USE_CASES if use_case.use_case_id == self.value), None)

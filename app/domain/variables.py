@@ -7,7 +7,7 @@ agent's prompt refers to.
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -70,8 +70,17 @@ def contact_variables(
 ) -> dict[str, str]:
     """Everything a call knows about its contact. Values are strings; empty ones are left out."""
     today = now.astimezone(ZoneInfo(timezone))
-    given = dict(zip(GIVEN_BY_EVERY_CALL, (account_name, phone, f"{today:%d/%m/%Y}"), strict=True))
+    given = dict(zip(GIVEN_BY_EVERY_CALL, (account_name, phone, _spoken(today)), strict=True))
     return given | own_variables(contact)
+
+
+def days_ahead(days: int, now: datetime, timezone: str) -> str:
+    """The date so many days from today, as `fecha_hoy` is written."""
+    return _spoken(now.astimezone(ZoneInfo(timezone)) + timedelta(days=days))
+
+
+def _spoken(day: datetime) -> str:
+    return f"{day:%d/%m/%Y}"
 
 
 def missing_variables(script: str, variables: dict[str, str]) -> list[str]:

@@ -57,8 +57,6 @@ class NewBatch:
     allow_missing_variables: bool
     idempotency_key: str | None
     request_digest: str
-    allow_duplicates: bool = True
-    """Whether a person that is in the upload twice is called for each time."""
     extra_fields: Mapping[str, str] = field(default_factory=dict)
     """Custom fields that every contact gets."""
 
@@ -81,7 +79,7 @@ class BatchCreation:
         account = await self._accounts.get(new.account_id)
         if account is None:
             raise NotFound("account_not_found", account_id=new.account_id)
-        before = await self._created_before(new)
+        before = await self.created_before(new)
         if before is not None:
             return before
         self._refuse_unlikely_start(new)
@@ -95,7 +93,7 @@ class BatchCreation:
             batch = self._planned(batch, upload, new, user)
         if not await self._batches.insert(batch):
             # Two requests with one key came at once; the other one won.
-            first = await self._created_before(new)
+            first = await self.created_before(new)
             if first is None:
                 raise Conflict("batch_changed_meanwhile")
             return first
@@ -139,7 +137,6 @@ class BatchCreation:
             batch,
             import_id=new_id("import"),
             user=user,
-            skip_duplicates=not new.allow_duplicates,
             extra_fields=dict(new.extra_fields),
             lease_until=batch.created_at + IMPORT_LEASE,
             started_at=batch.created_at,
@@ -167,7 +164,8 @@ class BatchCreation:
         if new.scheduled_at > now + LATEST_START:
             raise InvalidInput([FieldError.of(("scheduled_at",), "scheduled_at_too_far", days=LATEST_START.days)])
 
-    async def _created_before(self, new: NewBatch) -> Batch | None:
+    async def created_before(self, new: NewBatch) -> Batch | None:
+        """What came of the same request before. Raises Conflict if the key belongs to another one."""
         if new.idempotency_key is None:
             return None
         before = await self._batches.by_idempotency_key(new.account_id, new.idempotency_key)

@@ -1,11 +1,12 @@
 """Previewing a spreadsheet: read it once, say what is in it, keep its contacts for `POST /batches`."""
 
+import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from app.domain.contact_files import errors_header, errors_row
-from app.domain.contact_list import SHOWN_ROWS, ContactListReader, ContactPiece, ListOrder, ListSummary
+from app.domain.contact_list import SHOWN_ROWS, ContactListReader, ContactPiece, ListOrder, ListSummary, ListTaker
 from app.domain.errors import NotFound
 from app.domain.messages import Language, render
 from app.domain.ports import Accounts, Jobs, Time, Uploads
@@ -34,6 +35,13 @@ class Preview(NamedTuple):
     active_checked: int
 
 
+class _Reading(ListTaker):
+    """Takes a list and keeps nothing of it."""
+
+    async def take_contacts(self, piece: ContactPiece) -> None: ...
+    async def take_rejected(self, rows: str) -> None: ...
+
+
 class UploadService:
     def __init__(self, accounts: Accounts, uploads: Uploads, jobs: Jobs, reader: ContactListReader, time: Time) -> None:
         self._accounts = accounts
@@ -43,20 +51,49 @@ class UploadService:
         self._time = time
 
     async def preview(
-        self, account_id: str, content: bytes | Path, filename: str, choices: Mapping[str, str]
+        self,
+        account_id: str,
+        content: bytes | Path,
+        filename: str,
+        choices: Mapping[str, str],
+        *,
+        skip_duplicates: bool = False,
     ) -> Preview:
         """Read the list and keep it. `choices` is what the client says of its columns (domain.column_choice).
 
-        Raises NotFound (account), SpreadsheetRejected (unreadable, or no contact list) or InvalidInput (choices).
+        `skip_duplicates`: whoever is in an earlier row, or in an active batch of the account, is not kept. Raises
+        NotFound (account), SpreadsheetRejected (unreadable, or no contact list) or InvalidInput (choices).
         """
+        order = await self._order(account_id, choices, skip_duplicates=skip_duplicates)
+        keeper = _Keeper(self._uploads, self._jobs, self._time, account_id, skip_active=skip_duplicates)
+        summary = await self._reader.read_list(content, filename, order, keeper)
+        if skip_duplicates:
+            left_out = {
+                "valid_rows": summary.valid_rows - keeper.active_rows,
+                "skipped_rows": summary.skipped_rows + keeper.active_rows,
+            }
+            summary = summary.model_copy(update=left_out)
+        await self._uploads.save(keeper.upload_id, account_id, filename, summary, self._time.now())
+        return Preview(keeper.upload_id, summary, keeper.active, keeper.active_rows, keeper.active_checked)
+
+    async def read_again(
+        self,
+        account_id: str,
+        content: bytes | Path,
+        filename: str,
+        choices: Mapping[str, str],
+        *,
+        skip_duplicates: bool,
+    ) -> ListSummary:
+        """What the list itself says, as when it was read before; nothing is kept. Raises as `preview` does."""
+        order = await self._order(account_id, choices, skip_duplicates=skip_duplicates)
+        return await self._reader.read_list(content, filename, order, _Reading())
+
+    async def _order(self, account_id: str, choices: Mapping[str, str], *, skip_duplicates: bool) -> ListOrder:
         account = await self._accounts.get(account_id)
         if account is None:
             raise NotFound("account_not_found", account_id=account_id)
-        keeper = _Keeper(self._uploads, self._jobs, self._time, account_id)
-        order = ListOrder(country=account.country, choices=dict(choices))
-        summary = await self._reader.read_list(content, filename, order, keeper)
-        await self._uploads.save(keeper.upload_id, account_id, filename, summary, self._time.now())
-        return Preview(keeper.upload_id, summary, keeper.active, keeper.active_rows, keeper.active_checked)
+        return ListOrder(country=account.country, choices=dict(choices), skip_duplicates=skip_duplicates)
 
     async def get(self, upload_id: str) -> Upload:
         """Raises NotFound, also when it has expired."""
@@ -78,9 +115,10 @@ class UploadService:
 
 
 class _Keeper:
-    """Takes a list piece by piece: keeps it, and looks its persons up."""
+    """Takes a list piece by piece: keeps it, and looks its persons up; with `skip_active` all of them, to keep only who
+    is in no active batch."""
 
-    def __init__(self, uploads: Uploads, jobs: Jobs, time: Time, account_id: str) -> None:
+    def __init__(self, uploads: Uploads, jobs: Jobs, time: Time, account_id: str, *, skip_active: bool) -> None:
         self.upload_id = new_id("upload")
         self.active: list[ActiveContact] = []
         self.active_rows = self.active_checked = 0
@@ -89,26 +127,33 @@ class _Keeper:
         self._time = time
         self._account_id = account_id
         self._contact_pieces = self._rejected_pieces = 0
-        self._seconds_left = SECONDS_FOR_ACTIVE
+        self._skip_active = skip_active
+        self._seconds_left = math.inf if skip_active else SECONDS_FOR_ACTIVE
 
     async def take_contacts(self, piece: ContactPiece) -> None:
-        await self._uploads.save_contacts(self.upload_id, self._contact_pieces, piece, self._time.now())
-        self._contact_pieces += 1
         if self._seconds_left > 0:
             since = self._time.monotonic()
-            await self._look_up(piece.persons)
+            active = await self._look_up(piece.persons)
             self._seconds_left -= self._time.monotonic() - since
+            if active and self._skip_active:
+                piece = piece.without(active)
+        if piece.persons:
+            await self._uploads.save_contacts(self.upload_id, self._contact_pieces, piece, self._time.now())
+            self._contact_pieces += 1
 
     async def take_rejected(self, rows: str) -> None:
         await self._uploads.save_rejected(self.upload_id, self._rejected_pieces, rows, self._time.now())
         self._rejected_pieces += 1
 
-    async def _look_up(self, persons: Sequence[tuple[int, list[str]]]) -> None:
+    async def _look_up(self, persons: Sequence[tuple[int, list[str]]]) -> set[int]:
+        """The numbers of the rows whose persons are in an active batch."""
         active = await self._jobs.active_of_persons(self._account_id, [key for _, keys in persons for key in keys])
+        found: list[ActiveContact] = []
         for row_number, keys in persons if active else ():
             batch_id = next((active[key] for key in keys if key in active), None)
             if batch_id is not None:
-                self.active_rows += 1
-                if self.active_rows <= SHOWN_ROWS:
-                    self.active.append(ActiveContact(row_number, batch_id))
+                found.append(ActiveContact(row_number, batch_id))
+        self.active += found[: SHOWN_ROWS - len(self.active)]
+        self.active_rows += len(found)
         self.active_checked += len(persons)
+        return {contact.row_number for contact in found}

@@ -67,6 +67,7 @@ def test_every_route_of_this_version_is_there() -> None:
         "GET /accounts/{account_id}/transactions",
         "GET /accounts/{account_id}/batches",
         "POST /batches/excel/preview",
+        "POST /batches/excel/create",
         "GET /batches/excel/template.xlsx",
         "GET /batches/excel/{upload_id}/errors.xlsx",
         "POST /batches",

@@ -93,6 +93,8 @@ async def test_nothing_is_made_in_anothers_name(api: httpx.AsyncClient, ids: dic
         files = {"file": ("lista.csv", b"nombre,telefono\nAna,+56912345678\n")}
         preview = await client.post("batches/excel/preview", files=files, data={"account_id": OTHER})
         problem(preview, 404, "account_not_found")
+        made = await client.post("batches/excel/create", files=files, data={"account_id": OTHER})
+        problem(made, 404, "account_not_found")
         new = {**ACCOUNT, "account_id": "acc-nueva"}
         problem(await client.post("accounts", json=new), 403, "not_permitted_for_scope")
         problem(await client.post("api-keys", json={"name": "x", "role": "admin"}), 403, "not_permitted_for_scope")

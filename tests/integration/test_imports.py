@@ -282,7 +282,10 @@ async def test_whoever_is_killed_a_worker_goes_on_where_it_stopped(
     site: Site, repository: str, method: str, call: int, after: int
 ) -> None:
     """Also with duplicates, which the second one must judge as the first did."""
-    batch = await site.create(await site.upload(*range(CONTACTS - 2), 3, 12), tasks=site.nobody, allow_duplicates=False)
+    draft = await site.create(None)
+    twice = NewContacts(await site.upload(*range(CONTACTS - 2), 3, 12))
+    await site.service(site.nobody).add(draft.batch_id, twice, user="ana")
+    batch = await site.stored(draft)
     doomed = site.importer()
     killed_at(getattr(doomed, repository), method, call, after=bool(after))
     with pytest.raises(Killed):

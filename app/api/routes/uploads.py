@@ -1,19 +1,23 @@
 """/batches/excel: contact lists as files."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Response, UploadFile
+from fastapi import APIRouter, Depends, Form, Response, UploadFile
 
-from app.api.deps import ContainerDep, LanguageDep, PrincipalDep
+from app.api.deps import ContainerDep, IdempotencyKey, LanguageDep, PrincipalDep
 from app.api.downloads import WORKBOOK, Download, file_reply
 from app.api.openapi import problems
-from app.api.received_files import received
+from app.api.received_files import digest_of, received
+from app.api.schemas.batch_files import CreateFromFile, FileBatchReply, file_batch_reply
 from app.api.schemas.uploads import PreviewReply, preview_reply
 from app.domain.column_choice import LONGEST_CHOICE, parse_choices
 from app.domain.contact_files import TEMPLATE_EXAMPLES, TEMPLATE_HEADER, TEMPLATE_SHEETS
 from app.domain.tables_written import WrittenSheet, in_one_chunk
 from app.domain.variables import LONGEST_SCRIPT
+from app.services.batch_files import ContactFile
 
 router = APIRouter(prefix="/batches/excel", tags=["batches"])
 
@@ -53,6 +57,48 @@ async def preview_contacts(
     async with received(file, container.settings.max_upload_megabytes) as path:
         found = await container.uploads.preview(account_id, path, filename, choices)
     return preview_reply(found, filename, language, script_content)
+
+
+@router.post(
+    "/create",
+    status_code=HTTPStatus.CREATED,
+    summary="Create a batch from a contact list",
+    responses={
+        HTTPStatus.CREATED: {"headers": {"Location": {"$ref": "#/components/headers/Location"}}},
+        **problems(400, 404, 409, 413),
+    },
+)
+async def create_batch_from_file(
+    file: UploadFile,
+    form: Annotated[CreateFromFile, Depends()],
+    container: ContainerDep,
+    language: LanguageDep,
+    principal: PrincipalDep,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> FileBatchReply:
+    """`POST /batches/excel/preview` and `POST /batches` in one: with everybody in the list who can be called.
+
+    Rows that cannot be called are told and left out. If none is left, or a variable of the script has no value in some
+    row, nothing is created (422, with the rows). It starts at once; a long list is written after the answer.
+    """
+    principal.require_account(form.account_id)
+    choices = parse_choices(form.column_mapping) if form.column_mapping else {}
+    account = await container.accounts.get(form.account_id)
+    filename = (file.filename or "")[:200]
+    body = form.to_create_batch(account, filename)
+    new = body.to_new_batch(idempotency_key)
+    async with received(file, container.settings.max_upload_megabytes) as path:
+        new = replace(
+            new,
+            request_digest=await digest_of(path, new.request_digest + form.besides) if idempotency_key else "",
+            extra_fields=form.extra_fields(body.call_settings, container.clock.now()),
+        )
+        found = await container.batch_files.create(
+            new, ContactFile(path, filename, choices), allow_duplicates=form.allow_duplicates, user=principal.name
+        )
+    response.headers["Location"] = f"/api/v1/batches/{found.batch.batch_id}"
+    return file_batch_reply(found, language)
 
 
 @router.get(

@@ -318,6 +318,14 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "No existe la carga «{upload_id}» en esta cuenta, o ya venció. Suba el archivo de nuevo.",
         "en": "There is no upload «{upload_id}» of this account, or it has expired. Upload the file again.",
     },
+    "row_is_duplicate": {
+        "es": "Es la misma persona que la fila {first_row} (por su RUT, DNI o teléfono): se omite.",
+        "en": "This is the same person as row {first_row} (by national id or phone): left out.",
+    },
+    "person_in_active_batch": {
+        "es": "Esta persona ya está en el batch «{batch_id}», que sigue activo: se omite.",
+        "en": "This person is in the batch «{batch_id}», which is active: left out.",
+    },
     "no_callable_contact": {
         "es": "No hay ningún contacto al que se pueda llamar.",
         "en": "There is no contact that could be called.",

@@ -29,12 +29,16 @@ def send_list(table: Table, order: ListOrder, send: Send) -> None:
     mapping, data = understand(table, order.choices)
     summary = ListSummary(sheet=table.sheet, country=order.country, mapping=mapping)
     contacts, rejected = _Piece("contacts", send), _Piece("rejected", send)
+    kept: dict[str, int] = {}
     for read in read_rows(mapping, data, order.country):
-        summary.count(read)
-        if read.fields:
-            number, fields = read.row.number, read.fields
-            contacts.add((number, fields), (number, keys_of_person(fields.get("dni"), fields["phones"])))
-        elif rejected.sent_bytes < MOST_REJECTED_BYTES:
+        number, fields = read.row.number, read.fields
+        keys = keys_of_person(fields.get("dni"), fields["phones"]) if fields else []
+        twin = next((kept[key] for key in keys if key in kept), None) if order.skip_duplicates else None
+        summary.count(read, twin)
+        if fields and twin is None:
+            kept.update(dict.fromkeys(keys, number) if order.skip_duplicates else {})
+            contacts.add((number, fields), (number, keys))
+        elif fields is None and rejected.sent_bytes < MOST_REJECTED_BYTES:
             rejected.add(RejectedRow.of(read))
     contacts.end()
     rejected.end()

@@ -1,0 +1,87 @@
+"""A batch from a file in one request: read it, leave out who is called anyway, create the batch from the rest."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from app.domain.batches import Batch
+from app.domain.contact_import import RowIssues
+from app.domain.contact_list import SHOWN_ROWS, ListSummary
+from app.domain.errors import FieldError, InvalidInput
+from app.services.batch_creation import BatchCreation, NewBatch
+from app.services.uploads import ActiveContact, UploadService
+
+
+class ContactFile(NamedTuple):
+    """What was sent. `choices` is what the client says of its columns (domain.column_choice)."""
+
+    path: Path
+    name: str
+    choices: Mapping[str, str]
+
+
+class FileBatch(NamedTuple):
+    """`summary.skipped_rows` counts duplicates of every kind; of those in active batches, `active` names the first."""
+
+    batch: Batch
+    summary: ListSummary
+    active: list[ActiveContact]
+
+    @property
+    def warnings(self) -> list[RowIssues]:
+        return _warnings(self.summary, self.active)
+
+
+class BatchFiles:
+    def __init__(self, uploads: UploadService, creation: BatchCreation) -> None:
+        self._uploads = uploads
+        self._creation = creation
+
+    async def create(self, new: NewBatch, file: ContactFile, *, allow_duplicates: bool, user: str) -> FileBatch:
+        """The batch of everybody in the file who can be called, and is not yet to be; or nothing.
+
+        With an `idempotency_key` that was used before, the batch of that time is answered. Raises NotFound (account),
+        SpreadsheetRejected, InvalidInput (every wrong field; every row, if none is left), Conflict (the key belongs to
+        another request).
+        """
+        before = await self._creation.created_before(new)
+        if before is not None:
+            return await self._as_before(before, new, file, allow_duplicates=allow_duplicates)
+        found = await self._uploads.preview(
+            new.account_id, file.path, file.name, file.choices, skip_duplicates=not allow_duplicates
+        )
+        if found.summary.valid_rows:
+            batch = await self._creation.create(replace(new, upload_id=found.upload_id), user=user)
+            return FileBatch(batch, found.summary, found.active)
+        # The same request may have been here meanwhile, so that everybody is in its batch.
+        before = await self._creation.created_before(new)
+        if before is not None:
+            return await self._as_before(before, new, file, allow_duplicates=allow_duplicates)
+        raise InvalidInput(_nobody_left(found.summary, found.active))
+
+    async def _as_before(self, batch: Batch, new: NewBatch, file: ContactFile, *, allow_duplicates: bool) -> FileBatch:
+        """The file says what it said; who was left out for being in an active batch is known by the number only."""
+        summary = await self._uploads.read_again(
+            new.account_id, file.path, file.name, file.choices, skip_duplicates=not allow_duplicates
+        )
+        left_out = max(summary.valid_rows - batch.total_jobs, 0)
+        counts = {"valid_rows": summary.valid_rows - left_out, "skipped_rows": summary.skipped_rows + left_out}
+        return FileBatch(batch, summary.model_copy(update=counts), [])
+
+
+def _warnings(summary: ListSummary, active: list[ActiveContact]) -> list[RowIssues]:
+    """Of the first rows, in their order: what is odd, and why they are left out."""
+    by_row = {row.row_number: list(row.issues) for row in summary.row_warnings}
+    for row_number, batch_id in active:
+        error = FieldError.of(("contact",), "person_in_active_batch", batch_id=batch_id)
+        by_row[row_number] = [error, *by_row.get(row_number, [])]
+    return [RowIssues(row_number, issues) for row_number, issues in sorted(by_row.items())][:SHOWN_ROWS]
+
+
+def _nobody_left(summary: ListSummary, active: list[ActiveContact]) -> list[FieldError]:
+    """Say of each row why."""
+    errors = [FieldError.of(("file",), "no_callable_contact")]
+    for row in sorted([*summary.row_errors, *_warnings(summary, active)], key=lambda row: row.row_number):
+        errors += [FieldError(loc=("file", row.row_number, *issue.loc), message=issue.message) for issue in row.issues]
+    return errors
