@@ -124,7 +124,7 @@ class CreateFromFile:
 class FileBatchReply(Reply):
     success: bool = Field(description="Always true: a request that creates nothing is answered with a problem.")
     batch_id: str
-    batch_name: str
+    batch_name: str = Field(examples=["Mora marzo"])
     status: BatchStatus = Field(description="`importing`: jobs are still being written.")
     jobs_created: int = Field(description="While `importing`, how many will be.")
     contacts_processed: int = Field(description="Rows that can be called: `jobs_created` and `duplicates_skipped`.")
