@@ -10,6 +10,12 @@ from app.repositories.embedded_mongod import EmbeddedMongod, start_embedded_mong
 from app.repositories.indexes import INDEXES
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fuzz-rounds", type=int, default=2, help="Broken files of each kind in test_spreadsheet_fuzz.py."
+    )
+
+
 @pytest.fixture(scope="session")
 async def mongod(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedMongod]:
     async with await start_embedded_mongod(tmp_path_factory.mktemp("session-mongod") / "data") as running:

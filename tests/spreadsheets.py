@@ -4,17 +4,21 @@ import io
 import json
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
+import xlwt  # type: ignore[import-untyped] # it has no types
 from pydantic import TypeAdapter
+from pydantic_core import from_json, to_json
 
 from app.domain.contact_list import ContactPiece, ListOrder, ListSummary, RejectedRow
 from app.domain.contacts import ContactRow
 from app.domain.errors import SpreadsheetRejected
 from app.domain.tables import Table, cell_text
+from app.integrations.spreadsheets import child
 from app.integrations.spreadsheets.files import SpreadsheetFiles
 from app.integrations.spreadsheets.reader import read_table
 
@@ -44,6 +48,23 @@ def table_of(content: bytes) -> Table:
         path = Path(folder) / "upload"
         path.write_bytes(content)
         return read_table(path)
+
+
+def heard(content: bytes, *, country: str | None = "CL") -> tuple[dict[str, Any], list[ContactRow]]:
+    """The last thing the child would say of a file that is no bomb, and the contacts: its work done in this process."""
+    said: list[dict[str, Any]] = []
+    contacts: list[ContactRow] = []
+
+    def send(message: dict[str, Any], rows: bytes = b"") -> None:
+        said.append(from_json(to_json(message)))
+        if "contacts" in message:
+            contacts.extend(TypeAdapter(list[ContactRow]).validate_json(rows))
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "upload"
+        path.write_bytes(content)
+        child.answer("contacts", path, ListOrder(country=country), send)
+    return said[-1], contacts
 
 
 async def listed(content: bytes | Path, *, country: str | None = "CL") -> tuple[ListSummary, Taken]:
@@ -79,9 +100,9 @@ def xlsx(*rows: Sequence[object]) -> bytes:
     return saved(workbook)
 
 
-def zipped(parts: dict[str, str]) -> bytes:
+def zipped(parts: Mapping[str, str | bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, text in parts.items():
             archive.writestr(name, text)
     return buffer.getvalue()
@@ -111,6 +132,38 @@ def raw_xlsx(sheet_data: str, shared_strings: str = "") -> bytes:
     if shared_strings:
         parts["xl/sharedStrings.xml"] = f'<sst xmlns="{main}">{shared_strings}</sst>'
     return zipped(parts)
+
+
+def parts_of(content: bytes) -> dict[str, str]:
+    return {name: part.decode() for name, part in bytes_of_parts(content).items()}
+
+
+def bytes_of_parts(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def with_part(content: bytes, name: str, change: Callable[[str], str | bytes]) -> bytes:
+    """The workbook with one part changed."""
+    parts = parts_of(content)
+    return zipped({**parts, name: change(parts[name])})
+
+
+def without_part(content: bytes, name: str) -> bytes:
+    return zipped({known: text for known, text in parts_of(content).items() if known != name})
+
+
+def xls(*rows: Sequence[object]) -> bytes:
+    """A workbook in the format of Excel 97."""
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("Hoja1")
+    for row, values in enumerate(rows):
+        for column, value in enumerate(values):
+            if value is not None:
+                sheet.write(row, column, value)
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
 
 
 def text_cell(reference: str, text: str) -> str:

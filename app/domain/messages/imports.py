@@ -62,6 +62,16 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Las hojas visibles del libro están vacías. Ponga los contactos en la primera hoja.",
         "en": "The visible sheets of the workbook are empty. Put the contacts in the first sheet.",
     },
+    "sheet_error_value": {
+        "es": (
+            "La hoja «{sheet}» tiene celdas con el error {value}, que no se puede leer. "
+            "Corrija la fórmula, o copie la tabla y péguela como valores, y súbala de nuevo."
+        ),
+        "en": (
+            "The sheet “{sheet}” has cells with the error {value}, which cannot be read. "
+            "Correct the formula, or copy the table and paste it as values, and upload it again."
+        ),
+    },
     "no_rows": {
         "es": "La lista tiene encabezados pero ninguna fila debajo. Agregue al menos un contacto.",
         "en": "The list has headers but no row below them. Add at least one contact.",

@@ -3,17 +3,21 @@
 A hostile file makes it allocate without bound and abort the process: call this only in the child.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
-from python_calamine import CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
 from app.domain.column_choice import holds_columns
 from app.domain.column_mapping import HEADER_SEARCH_ROWS, find_header, map_columns
 from app.domain.errors import SpreadsheetRejected
 from app.domain.tables import Row, cell_text, filled_rows
+
+# Error values that are younger than calamine: it gives up the whole sheet for one.
+_UNKNOWN_ERROR_VALUE = re.compile(r"cell error value '(#[^']{1,40})'")
 
 
 class SheetRows(NamedTuple):
@@ -35,7 +39,7 @@ def read_sheet(path: Path, columns: Collection[str] = ()) -> SheetRows:
         raise SpreadsheetRejected("no_visible_sheet")
     fallback: SheetRows | None = None
     for name in names:
-        rows = _rows(workbook.get_sheet_by_name(name))
+        rows = _rows(_sheet(workbook, name))
         head = list(islice(rows, HEADER_SEARCH_ROWS))
         sheet = SheetRows(name, chain(head, rows))
         if holds_columns(head, columns) if columns else _has_phone_column(head):
@@ -45,6 +49,16 @@ def read_sheet(path: Path, columns: Collection[str] = ()) -> SheetRows:
     if fallback is None:
         raise SpreadsheetRejected("sheet_empty")
     return fallback
+
+
+def _sheet(workbook: CalamineWorkbook, name: str) -> CalamineSheet:
+    try:
+        return workbook.get_sheet_by_name(name)
+    except CalamineError as error:
+        unknown = _UNKNOWN_ERROR_VALUE.search(str(error))
+        if unknown is None:
+            raise
+        raise SpreadsheetRejected("sheet_error_value", sheet=name, value=unknown.group(1)) from error
 
 
 def _visible_worksheets(workbook: CalamineWorkbook) -> list[str]:

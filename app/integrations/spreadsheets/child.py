@@ -34,7 +34,7 @@ from python_calamine import CalamineError, PasswordError
 
 from app.domain.contact_list import ListOrder
 from app.domain.errors import InvalidInput, SpreadsheetRejected
-from app.integrations.spreadsheets.list_sender import send_list, send_numbers
+from app.integrations.spreadsheets.list_sender import Send, send_list, send_numbers
 from app.integrations.spreadsheets.reader import read_table
 
 # A list of 500,000 rows by 8 columns takes 0.8 GiB and 25 s here.
@@ -45,20 +45,25 @@ CPU_SECONDS = 50
 def main(kind: str, path: Path, order: ListOrder) -> None:
     _limit_resources()
     gc.disable()  # a fifth of the time: it would go through the whole table again and again, which has no cycles
+    answer(kind, path, order, _send)
+
+
+def answer(kind: str, path: Path, order: ListOrder, send: Send) -> None:
+    """All that is said of a file; what raises here broke the reader."""
     try:
         table = read_table(path, order.choices)
         if kind == "numbers":
-            send_numbers(table, order, _send)
+            send_numbers(table, order, send)
         else:
-            send_list(table, order, _send)
+            send_list(table, order, send)
     except SpreadsheetRejected as rejected:
-        _send({"rejected_file": rejected.message})
+        send({"rejected_file": rejected.message})
     except InvalidInput as invalid:
-        _send({"invalid": invalid.errors})
+        send({"invalid": invalid.errors})
     except PasswordError:
-        _send({"rejected_file": {"code": "file_password_protected", "params": {}}})
+        send({"rejected_file": {"code": "file_password_protected", "params": {}}})
     except (CalamineError, zipfile.BadZipFile, UnicodeError):
-        _send({"rejected_file": {"code": "file_unreadable", "params": {}}})
+        send({"rejected_file": {"code": "file_unreadable", "params": {}}})
 
 
 def _send(said: dict[str, Any], rows: bytes = b"") -> None:

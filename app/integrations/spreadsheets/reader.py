@@ -7,7 +7,7 @@ from app.domain.column_mapping import HEADER_SEARCH_ROWS
 from app.domain.errors import SpreadsheetRejected
 from app.domain.tables import MAX_COLUMNS, MAX_ROWS, Row, Table, column_letters
 from app.integrations.spreadsheets import calamine_reader, csv_reader
-from app.integrations.spreadsheets.sniffing import check_declared_sizes, sniff
+from app.integrations.spreadsheets.sniffing import check_parts, sniff
 
 
 def read_table(path: Path, columns: Collection[str] = ()) -> Table:
@@ -20,7 +20,7 @@ def read_table(path: Path, columns: Collection[str] = ()) -> Table:
     if kind == "csv":
         return Table(None, list(_within_limits(csv_reader.read_rows(path))))
     if kind != "xls":
-        check_declared_sizes(path)
+        check_parts(path)
     sheet = calamine_reader.read_sheet(path.rename(path.with_suffix(f".{kind}")), columns)
     return Table(sheet.name, list(_within_limits(sheet.rows)))
 

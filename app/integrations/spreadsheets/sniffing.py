@@ -2,6 +2,7 @@
 
 import mmap
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Literal
 
@@ -22,11 +23,12 @@ _MOST_CONTROLS = 0.01
 # A real list of 300,000 rows by 8 columns declares 118 MB in 12 parts.
 _MOST_ENTRIES = 2_000
 _MOST_DECLARED_BYTES = 600 * 1024 * 1024
+_SHEETS = "xl/worksheets/"
 _PARTS_READ = (
     "xl/workbook",
     "xl/sharedstrings",
     "xl/styles",
-    "xl/worksheets/",
+    _SHEETS,
     "content.xml",
     "styles.xml",
 )
@@ -49,20 +51,31 @@ def sniff(path: Path) -> Kind:
     return _sniff_text(head)
 
 
-def check_declared_sizes(path: Path) -> None:
-    """Refuse a zip that says it unpacks to more than a contact list can be.
+def check_parts(path: Path) -> None:
+    """Refuse a zip that says it unpacks to more than a contact list can be, and sheets that calamine takes for empty.
 
-    The sum bounds what is unpacked: calamine stops at a part that is larger than it declares.
+    The sum of the sizes bounds what is unpacked: calamine stops at a part that is larger than it declares.
     """
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
-    if len(entries) > _MOST_ENTRIES:
-        raise SpreadsheetRejected("file_too_complex_or_corrupt")
-    read = [entry for entry in entries if _part_name(entry.filename).startswith(_PARTS_READ)]
-    if sum(entry.file_size for entry in read) > _MOST_DECLARED_BYTES:
-        raise SpreadsheetRejected("file_unpacks_too_large", limit_mb=_MOST_DECLARED_BYTES // 1024**2)
-    if any(entry.compress_type not in _METHODS for entry in read):
-        raise SpreadsheetRejected("file_unreadable")
+        if len(entries) > _MOST_ENTRIES:
+            raise SpreadsheetRejected("file_too_complex_or_corrupt")
+        read = [entry for entry in entries if _part_name(entry.filename).startswith(_PARTS_READ)]
+        if sum(entry.file_size for entry in read) > _MOST_DECLARED_BYTES:
+            raise SpreadsheetRejected("file_unpacks_too_large", limit_mb=_MOST_DECLARED_BYTES // 1024**2)
+        if any(entry.compress_type not in _METHODS for entry in read):
+            raise SpreadsheetRejected("file_unreadable")
+        if any(_is_utf16(archive, entry) for entry in read if _part_name(entry.filename).startswith(_SHEETS)):
+            raise SpreadsheetRejected("file_unreadable")
+
+
+def _is_utf16(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
+    """With or without a byte order mark, one of the first characters has a byte that is zero."""
+    try:
+        with archive.open(entry) as part:
+            return b"\0" in part.read(4)
+    except (RuntimeError, zlib.error, EOFError) as error:  # encrypted, damaged, cut off
+        raise SpreadsheetRejected("file_unreadable") from error
 
 
 def _part_name(name: str) -> str:
