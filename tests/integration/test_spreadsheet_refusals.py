@@ -1,4 +1,4 @@
-"""Files that are refused, each with a reason of its own (shared/excel.md §2c): made here, and read in this process but for
+"""Files that are refused, each with its own reason (shared/excel.md §2c): made here, and read in this process but for
 those that could break it."""
 
 import struct
