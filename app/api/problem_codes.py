@@ -118,6 +118,7 @@ KINDS: dict[int, ProblemKind] = {
             "no_visible_sheet",
             "phone_column_empty",
             "sheet_empty",
+            "sheet_error_value",
             "too_many_columns",
             "too_many_rows",
         ),
