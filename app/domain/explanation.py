@@ -81,6 +81,8 @@ def explain(job: Job, batch: Batch, obstacle: Obstacle | None, now: datetime) ->
         return Explanation(why=Message(code=code), since=job.updated_at, next=None)
     if batch.status is BatchStatus.CANCELLED:
         return Explanation(why=Message(code="batch_cancelled"), since=batch.finished_at or job.updated_at, next=None)
+    if batch.is_too_late(now):
+        return Explanation(why=Message(code="test_call_too_late"), since=batch.no_calls_after or now, next=None)
     waits = job.due_at > now
     if obstacle is not None and obstacle.reason.code == "waiting_for_due":
         obstacle = None  # that is about the batch's other jobs
@@ -191,4 +193,5 @@ def _own_reason(job: Job) -> Message:
 
 
 def _allowed(at: datetime, job: Job, batch: Batch) -> datetime | None:
-    return next_call_at(at, batch.call_settings.hours_for(job.contact))
+    allowed = next_call_at(at, batch.call_settings.hours_for(job.contact))
+    return None if allowed is None or batch.is_too_late(allowed) else allowed

@@ -7,13 +7,16 @@ from pydantic import BaseModel, ConfigDict
 
 from app.domain.available_variables import AvailableVariables
 from app.domain.batches import VoiceSettings
+from app.domain.errors import FieldError
 from app.domain.messages import Message
 from app.domain.variables import PLACEHOLDER, SCRIPT_VARIABLE, placeholders
-from app.domain.voice import ignored
+from app.domain.voice import ignored, voice_errors
 
 FREE_TOKENS = 3500
 """Above so many tokens of prompt, of which the script is one part, Retell scales the price of a call
 (docs.retellai.com/accounts/billing-exceptions, rule 2). No limit on the length of a variable is documented."""
+MOST_PLACEHOLDERS = 1000
+"""With values as long as a cell may be, a request to call is then some 3 MB: a job's document holds it (16 MB)."""
 _CHARS_A_TOKEN = 3.5
 """Of Spanish, roughly."""
 _SINGLE = re.compile(r"(?<!\{)\{\s*([^\W\d]\w{0,60})\s*\}(?!\})")
@@ -27,6 +30,14 @@ class Warned(BaseModel):
 
     loc: tuple[str, ...]
     message: Message
+
+
+def refusals_of(script: str, voice: VoiceSettings) -> list[FieldError]:
+    """What a call cannot be placed with."""
+    errors = voice_errors(voice)
+    if script.count("{{") > MOST_PLACEHOLDERS:
+        errors.append(FieldError.of(("script_content",), "script_too_many_variables", limit=MOST_PLACEHOLDERS))
+    return errors
 
 
 def warnings_of(script: str, voice: VoiceSettings, available: AvailableVariables | None = None) -> list[Warned]:

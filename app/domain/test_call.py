@@ -9,7 +9,7 @@ from datetime import datetime, time, timedelta
 from app.domain.batches import Batch, BatchStatus, CallSettings, Priority
 from app.domain.calling_hours import CallingHours
 from app.domain.contacts import Contact
-from app.domain.jobs import Job, JobState, WaitingFor
+from app.domain.jobs import Job, JobState, WaitingFor, job_id
 
 BATCH_PREFIX = "test"
 PATIENCE = timedelta(minutes=10)
@@ -53,7 +53,7 @@ def job_of_test_call(batch: Batch, contact: Contact, now: datetime) -> Job:
     """`contact` is who picks up, and is called by the batch's clocks: of whom the call speaks, only the name and the
     custom fields are taken."""
     return Job(
-        job_id=f"{batch.batch_id}-000001",
+        job_id=job_id(batch.batch_id, 1),
         account_id=batch.account_id,
         batch_id=batch.batch_id,
         test_of=batch.test_of,

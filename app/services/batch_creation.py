@@ -17,8 +17,9 @@ from app.domain.imports import IMPORT_LEASE
 from app.domain.phone_numbers import region_of_timezone
 from app.domain.ports import Accounts, Batches, Time, Uploads
 from app.domain.recurrence import Recurrence, RecurrenceRule
+from app.domain.script_check import refusals_of
 from app.domain.uploads import Upload
-from app.domain.voice import ignored, voice_errors
+from app.domain.voice import ignored
 from app.services.batch_events import log_event
 from app.services.contact_requests import contacts_from_json
 from app.services.ids import new_id
@@ -83,7 +84,7 @@ class BatchCreation:
         if before is not None:
             return before
         self._refuse_unlikely_start(new)
-        if wrong := voice_errors(new.voice_settings):
+        if wrong := refusals_of(new.script_content, new.voice_settings):
             raise InvalidInput(wrong)
         upload = await self._upload(new, account)
         if upload is None and new.recurring is not None:

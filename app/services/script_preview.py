@@ -12,9 +12,8 @@ from app.domain.contacts import ContactRow
 from app.domain.errors import FieldError, InvalidInput, NotFound
 from app.domain.phone_numbers import region_of_timezone
 from app.domain.ports import Accounts, Time, Uploads
-from app.domain.script_check import Warned, warnings_of
+from app.domain.script_check import Warned, refusals_of, warnings_of
 from app.domain.variables import SCRIPT_VARIABLE, call_variables, contact_variables, missing_variables
-from app.domain.voice import voice_errors
 from app.services.contact_requests import contacts_from_json
 from app.services.upload_variables import variables_of
 
@@ -64,7 +63,7 @@ class ScriptPreviewing:
         account = await self._accounts.get(order.account_id)
         if account is None:
             raise NotFound("account_not_found", account_id=order.account_id)
-        if wrong := voice_errors(order.voice):
+        if wrong := refusals_of(order.script, order.voice):
             raise InvalidInput(wrong)
         available, rows = await self._contacts(order, account)
         return ScriptPreview(

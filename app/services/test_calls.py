@@ -16,8 +16,10 @@ from app.domain.contacts import Contact
 from app.domain.errors import Conflict, FieldError, InvalidInput, NotFound, TooManyRequests
 from app.domain.imports import IMPORT_LEASE
 from app.domain.jobs import Job
+from app.domain.jobs import job_id as job_id_of
 from app.domain.phone_numbers import mask, region_of_timezone
 from app.domain.ports import Accounts, BatchContacts, Batches, Jobs, Time
+from app.domain.searching import AgeSort
 from app.domain.test_call import (
     BATCH_PREFIX,
     DAY,
@@ -100,7 +102,7 @@ class TestCalls:
             return None
         if before.request_digest != digest:
             raise Conflict("idempotency_key_reused", key=key)
-        job = await self._jobs.get(f"{before.batch_id}-000001")
+        job = await self._jobs.get(job_id_of(before.batch_id, 1))
         if before.status is BatchStatus.IMPORTING or job is None:
             raise Conflict("still_importing", batch_id=before.batch_id)
         return job
@@ -132,7 +134,19 @@ class TestCalls:
             return job.contact
         if batch.recurrence is not None:
             return next((found.row.contact for found in await self._contacts.after(batch.batch_id, 0, 1)), None)
-        first = await self._jobs.get(f"{batch.batch_id}-000001")
+        first = await self._jobs.get(job_id_of(batch.batch_id, 1))
+        if first is None and batch.total_jobs:
+            # That import was taken back.
+            found, _ = await self._jobs.page(
+                account_ids=None,
+                batch_id=batch.batch_id,
+                states=None,
+                waiting_for=None,
+                limit=1,
+                skip=0,
+                sort=AgeSort.OLDEST,
+            )
+            first = next(iter(found), None)
         return first.contact if first else None
 
     # Whether it may be made ---------------------------------------------------------------------------------------

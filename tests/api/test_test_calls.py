@@ -68,11 +68,16 @@ async def test_it_is_a_job_to_follow_that_speaks_of_the_batchs_first_contact(
     assert MINE not in log[-1]["message"]
 
 
-async def test_it_may_speak_of_another_contact_or_of_what_is_sent(api: httpx.AsyncClient, account: Any) -> None:
+async def test_it_may_speak_of_another_contact_or_of_what_is_sent(
+    api: httpx.AsyncClient, account: dict[str, Any], container: Container
+) -> None:
     contacts = [{"name": name, "phones": [f"+5691234567{i}"], "monto_deuda": i} for i, name in enumerate(("A", "B"))]
     batch_id = await create(api, contacts=contacts)
     other = await made(api, batch_id, job_id=f"{batch_id}-000002", variables={"monto_deuda": 7.0, "cuota": "x"})
     assert (other["nombre"], other["payload"]) == ("B", {"monto_deuda": "7", "cuota": "x"})
+    # The first is gone when the import that brought it was taken back.
+    await container.database.collection("jobs").delete_one({"_id": f"{batch_id}-000001"})
+    assert (await made(api, batch_id, "+56987650003"))["nombre"] == "B"
     elsewhere = await create(api)
     answer = await ask(api, batch_id, "+56987650002", job_id=f"{elsewhere}-000001")
     assert error_at(answer, "job_id")["type"] == "test_call_job_elsewhere"

@@ -184,6 +184,16 @@ def test_why_a_job_is_not_being_called(
     assert code is None or found.why.code == code
 
 
+def test_no_moment_is_promised_at_which_a_test_call_is_not_begun_any_more() -> None:
+    batch = make_batch(no_calls_after=NOW + MINUTE)
+    waits = make_job(due_at=NOW + SECOND, waiting_for=WaitingFor.PERSON)
+    assert explain(waits, batch, None, NOW).next == NOW + SECOND
+    assert explain(waits.model_copy(update={"due_at": NOW + HOUR}), batch, None, NOW).next is None
+    over = explain(waits, batch, None, NOW + MINUTE)
+    assert over.why is not None
+    assert (over.why.code, over.since, over.next) == ("test_call_too_late", NOW + MINUTE, None)
+
+
 def test_an_account_without_calls_to_spare_lets_a_job_wait() -> None:
     found = told(make_job(), make_batch(wake_at=NOW - HOUR), full_account())
     assert found.why is not None
@@ -245,6 +255,7 @@ def test_refusals_come_with_texts() -> None:
     """admission.refuse gives each kind a reason of the catalogue; this is the list of what operators may read."""
     texts = {
         RefusalKind.CANCELLED: "cancelled_by_operator",
+        RefusalKind.TOO_LATE: "test_call_too_late",
         RefusalKind.BATCH_NOT_RUNNING: "batch_not_running",
         RefusalKind.ACCOUNT_SUSPENDED: "account_suspended",
         RefusalKind.AT_LIMIT: "at_limit",

@@ -7,7 +7,7 @@ import pytest
 from app.domain.available_variables import AvailableVariables
 from app.domain.batches import VoiceSettings
 from app.domain.contacts import ContactRow
-from app.domain.script_check import warnings_of
+from app.domain.script_check import MOST_PLACEHOLDERS, refusals_of, warnings_of
 from tests.builders import make_contact
 
 SPANISH_OF_SPAIN = VoiceSettings(language="es-ES")
@@ -42,6 +42,16 @@ def test_a_long_script_costs_more() -> None:
     assert said("a" * 12_250) == []
     ((code, params),) = said("a" * 12_300)
     assert (code, params["chars"], params["free"]) == ("script_long", 12_300, 3500)
+
+
+def test_a_script_that_no_job_could_hold_is_refused() -> None:
+    assert refusals_of("{{a}}" * MOST_PLACEHOLDERS, SPANISH_OF_SPAIN) == []
+    (error,) = refusals_of("{{a}}" * (MOST_PLACEHOLDERS + 1), SPANISH_OF_SPAIN)
+    assert (error.loc, error.message.code) == (("script_content",), "script_too_many_variables")
+    assert {one.loc for one in refusals_of("{{a}}" * 1001, VoiceSettings(language="xx"))} == {
+        ("script_content",),
+        ("voice_settings", "language"),
+    }
 
 
 def test_a_column_under_the_scripts_own_name_does_not_arrive() -> None:

@@ -51,6 +51,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "«{filter}» en {{{{{name}}}}} no existe: no hay filtros. Escriba solo el nombre de la variable.",
         "en": "There is no «{filter}» in {{{{{name}}}}}: there are no filters. Write the variable's name alone.",
     },
+    "script_too_many_variables": {
+        "es": "El guion usa variables más de {limit} veces. Acórtelo.",
+        "en": "The script uses variables more than {limit} times. Shorten it.",
+    },
     "script_long": {
         "es": (
             "El guion tiene {chars} caracteres, unos {tokens} tokens. El proveedor de voz cobra más por minuto si "
