@@ -47,6 +47,7 @@ from app.repositories.reconciliation import MongoReconciliation
 from app.repositories.results import MongoResults
 from app.repositories.transactions import MongoTransactions
 from app.repositories.uploads import MongoUploads
+from app.repositories.webhooks import MongoDeliveries, MongoSubscriptions, MongoWebhooks
 from app.repositories.workers import MongoWorkers
 from app.services.accounts import AccountService
 from app.services.admission import Admission
@@ -91,6 +92,7 @@ from app.services.test_calls import TestCalls
 from app.services.uploads import UploadService
 from app.services.users import UserService
 from app.services.verifying import Verifying
+from app.services.webhooks import WebhookService
 from app.services.worker_control import WorkerControl
 from app.services.workers import Registration, WorkerService
 from app.version import version
@@ -148,6 +150,7 @@ class Container:
     from_numbers: FromNumberService
     workers: WorkerService
     overview: OverviewService
+    webhooks: WebhookService
 
     async def prepare_database(self) -> None:
         """Check the server, create the indexes, take the primary's time.
@@ -229,6 +232,15 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             from_numbers=FromNumberService(MongoFromNumbers(database), batches, clock),
             workers=WorkerService(MongoWorkers(database), clock),
             overview=OverviewService(MongoOverviews(database), clock),
+            webhooks=WebhookService(
+                accounts,
+                MongoWebhooks(database),
+                MongoSubscriptions(database),
+                MongoDeliveries(database),
+                clock,
+                retention=timedelta(days=settings.webhook_log_days),
+                any_target=settings.webhook_any_target,
+            ),
         )
     finally:
         await database.close()

@@ -77,6 +77,13 @@ class Settings(BaseSettings):
     """First delay before a job is dialed again after trouble at the provider; doubles up to an hour."""
     balance_recheck_seconds: Seconds = 300
 
+    # Webhooks that are sent ----------------------------------------------------------------------------------------
+    webhook_log_days: int = Field(default=30, ge=1, le=365)
+    """How long what was sent can be seen and sent again."""
+    webhook_any_target: bool = False
+    """True: also http:// and addresses of private networks. Only for a laptop: whoever may make a webhook could have
+    this network's own services called."""
+
     # API -----------------------------------------------------------------------------------------------------------
     max_upload_megabytes: int = Field(default=50, ge=1, le=50)
     upload_retention_hours: int = Field(default=24, ge=1)

@@ -15,6 +15,7 @@ from app.api.middleware import BodyLimit, RequestContext, SecureHeaders
 from app.api.openapi import document, operation_id
 from app.api.openapi_details import HEADERS
 from app.api.routes import (
+    account_webhooks,
     accounts,
     api_keys,
     audit_log,
@@ -68,6 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         api_keys.router,
         audit_log.router,
         accounts.router,
+        account_webhooks.router,
         uploads.router,
         scripts.router,
         test_calls.router,

@@ -66,12 +66,22 @@ async def _upload(container: Container, upload_id: str) -> str:
     return (await container.uploads.get(upload_id)).account_id
 
 
+async def _webhook(container: Container, webhook_id: str) -> str:
+    return await container.webhooks.owner_of(webhook_id)
+
+
+async def _delivery(container: Container, delivery_id: str) -> str:
+    return await container.webhooks.owner_of_delivery(delivery_id)
+
+
 OWNERS: dict[str, tuple[str, Callable[[Container, str], Awaitable[str | None]]]] = {
     "account_id": ("account_not_found", _itself),
     "batch_id": ("batch_not_found", _batch),
     "job_id": ("job_not_found", _job),
     "import_id": ("import_not_found", _import),
     "upload_id": ("upload_not_found", _upload),
+    "webhook_id": ("webhook_not_found", _webhook),
+    "delivery_id": ("delivery_not_found", _delivery),
     "entry_id": ("do_not_call_entry_not_found", _do_not_call_entry),
 }
 """By the parameter's name: the code of the problem, and how the account is found that the object belongs to."""

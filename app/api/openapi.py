@@ -31,7 +31,10 @@ TAGS = [
     {"name": "jobs", "description": "One contact of one batch, called until it is final."},
     {"name": "figures", "description": "Campaigns in numbers, and every call that was made."},
     {"name": "do-not-call", "description": "Numbers that are not to be called, by one account or by any."},
-    {"name": "webhooks", "description": "What the voice provider tells by itself; signed."},
+    {
+        "name": "webhooks",
+        "description": "What we tell customers' systems, and what the voice provider tells us; signed.",
+    },
     {"name": "from-numbers", "description": "Our own numbers: which rest because their calls end badly."},
     {"name": "workers", "description": "The processes that place the calls."},
     {"name": "health", "description": "Whether this process can do its work."},

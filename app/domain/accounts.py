@@ -11,6 +11,7 @@ from app.domain.money import Plan, Pricing, Unit
 from app.domain.person_caps import PersonCap
 from app.domain.searching import name_words, sort_name
 from app.domain.transactions import Transaction
+from app.domain.webhooks import EventType
 
 
 class AccountStatus(StrEnum):
@@ -85,6 +86,10 @@ class Account(BaseModel):
     """Raised by every top-up, so that one decided on older facts is not carried out."""
     turn: Turn = Turn()
     """Its turn among all accounts."""
+    webhook_events: list[EventType] = []
+    """What any of its webhooks is to be told; services/webhooks.py keeps it, so that calling need not look for them."""
+    webhook_changes: int = 0
+    """Raised by every subscription, so that one is not struck out on older facts."""
     retell_agent_id: str | None = None
     retell_from_number: str | None = None
     created_at: datetime

@@ -24,6 +24,7 @@ from app.domain.reading import Place
 from app.domain.searching import AgeSort, NameSort, Search, name_words, sort_name
 from app.domain.transactions import Transaction
 from app.domain.uploads import Upload
+from app.domain.webhooks import Delivery, Webhook
 from app.domain.workers import Worker
 from app.repositories.database import Document
 
@@ -45,6 +46,8 @@ _ID_FIELD: dict[type[BaseModel], str] = {
     ApiKey: "key_id",
     RefreshToken: "token_hash",
     Worker: "worker_id",
+    Webhook: "webhook_id",
+    Delivery: "delivery_id",
 }
 
 

@@ -240,6 +240,29 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("started_at", DESCENDING), ("_id", DESCENDING)], name="newest"),
         IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
     ],
+    "webhooks": [
+        # GET /accounts/{id}/webhooks, and whom to tell.
+        IndexModel([("account_id", ASCENDING), ("created_at", ASCENDING), ("_id", ASCENDING)], name="of_account"),
+        # The sender: to which is something to be sent now? One with nothing to send is not in it.
+        IndexModel([("wake_at", ASCENDING)], name="due", partialFilterExpression={"wake_at": {"$exists": True}}),
+    ],
+    "webhook_deliveries": [
+        # The sender: what is to be sent to a webhook, the longest overdue first; and when the next is due.
+        IndexModel(
+            [("webhook_id", ASCENDING), ("due_at", ASCENDING)],
+            name="due",
+            partialFilterExpression={"status": "pending"},
+        ),
+        # The log of a webhook, newest first, of one status or any.
+        IndexModel(
+            [("webhook_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)], name="newest_of_webhook"
+        ),
+        IndexModel(
+            [("webhook_id", ASCENDING), ("status", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)],
+            name="newest_of_status",
+        ),
+        IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
+    ],
     "uploads": [
         IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
     ],

@@ -26,6 +26,7 @@ from app.domain.messages import (
     timeline,
     use_cases,
     validation,
+    webhooks,
 )
 from app.domain.outcomes import Disposition
 from app.domain.person_caps import CapCounts, CapPeriod
@@ -171,6 +172,7 @@ def test_no_code_is_in_two_files() -> None:
             use_cases,
             validation,
         ),
+        webhooks,
     )
     assert sum(len(file.TEXTS) for file in files) == len(CATALOGUE)
 

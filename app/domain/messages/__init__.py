@@ -22,6 +22,7 @@ from app.domain.messages import (
     timeline,
     use_cases,
     validation,
+    webhooks,
 )
 
 Language = Literal["es", "en"]
@@ -40,6 +41,7 @@ CATALOGUE: Mapping[str, Mapping[Language, str]] = {
     **timeline.TEXTS,
     **use_cases.TEXTS,
     **validation.TEXTS,
+    **webhooks.TEXTS,
 }
 
 _WORDS = {"outcome": "after_", "counts": "cap_counts_", "period": "cap_period_"}
