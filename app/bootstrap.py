@@ -20,6 +20,7 @@ from app.integrations.retell.webhooks import RetellEvents
 from app.integrations.spreadsheets.csv_writer import CsvFiles
 from app.integrations.spreadsheets.files import SpreadsheetFiles
 from app.integrations.spreadsheets.workbook_files import Workbooks
+from app.integrations.webhook_sender import WebhookSender
 from app.repositories.access import (
     MongoApiKeys,
     MongoLoginFailures,
@@ -46,8 +47,9 @@ from app.repositories.reading import MongoCallHistory, MongoStatistics
 from app.repositories.reconciliation import MongoReconciliation
 from app.repositories.results import MongoResults
 from app.repositories.transactions import MongoTransactions
+from app.repositories.untold import MongoUntold
 from app.repositories.uploads import MongoUploads
-from app.repositories.webhooks import MongoDeliveries, MongoSubscriptions, MongoWebhooks
+from app.repositories.webhooks import MongoDeliveries, MongoDeliveryQueue, MongoSubscriptions, MongoWebhooks
 from app.repositories.workers import MongoWorkers
 from app.services.accounts import AccountService
 from app.services.admission import Admission
@@ -63,6 +65,7 @@ from app.services.call_tuning import CallTuning
 from app.services.call_work import CallWork
 from app.services.claiming import Claiming
 from app.services.dashboard import DashboardService
+from app.services.delivering import Delivering
 from app.services.dialing import CallDefaults, Dialing
 from app.services.do_not_call import DoNotCallService
 from app.services.explaining import Explaining
@@ -88,6 +91,7 @@ from app.services.script_preview import ScriptPreviewing
 from app.services.sessions import Lifetimes, SessionService
 from app.services.settling import Settling
 from app.services.stream_tickets import StreamTickets
+from app.services.telling import Payloads, Telling
 from app.services.test_calls import TestCalls
 from app.services.uploads import UploadService
 from app.services.users import UserService
@@ -224,7 +228,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             script_preview=ScriptPreviewing(accounts, uploads, clock),
             test_calls=TestCalls(accounts, batches, jobs, MongoBatchContacts(database), clock),
             do_not_call=DoNotCallService(accounts, batches, jobs, MongoDoNotCallList(database), reader, clock),
-            jobs=JobService(batches, jobs, explaining, clock),
+            jobs=JobService(accounts, batches, jobs, explaining, clock),
             dashboard=DashboardService(statistics, clock),
             past_calls=PastCallService(accounts, batches, statistics, MongoCallHistory(database), clock),
             call_events=CallEvents(RetellEvents(webhook_key), MongoCallHints(database), clock),
@@ -367,3 +371,36 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
         )
     finally:
         await retell.aclose()
+
+
+@asynccontextmanager
+async def open_outgoing(
+    container: Container, worker_id: str, payloads: Payloads
+) -> AsyncIterator[tuple[Telling, Delivering]]:
+    """What a worker process tells customers' webhooks; `payloads` words it."""
+    settings, clock, database = container.settings, container.clock, container.database
+    sender = WebhookSender(settings.webhook_timeout_seconds, any_target=settings.webhook_any_target)
+    telling = Telling(
+        MongoUntold(database),
+        MongoAccounts(database),
+        MongoBatches(database),
+        container.batches,
+        MongoWebhooks(database),
+        MongoDeliveries(database),
+        payloads,
+        clock,
+        worker_id=worker_id,
+        retention=timedelta(days=settings.webhook_log_days),
+    )
+    delivering = Delivering(
+        MongoDeliveryQueue(database),
+        sender,
+        clock,
+        worker_id=worker_id,
+        timeout=timedelta(seconds=settings.webhook_timeout_seconds),
+        disable_after=timedelta(days=settings.webhook_disable_after_days),
+    )
+    try:
+        yield telling, delivering
+    finally:
+        await sender.aclose()

@@ -80,6 +80,10 @@ class Settings(BaseSettings):
     # Webhooks that are sent ----------------------------------------------------------------------------------------
     webhook_log_days: int = Field(default=30, ge=1, le=365)
     """How long what was sent can be seen and sent again."""
+    webhook_timeout_seconds: float = Field(default=15, gt=0, le=30)
+    """How long a receiver may take to answer."""
+    webhook_disable_after_days: float = Field(default=5, gt=0, le=30)
+    """A webhook that fails for so long, without one success, is switched off."""
     webhook_any_target: bool = False
     """True: also http:// and addresses of private networks. Only for a laptop: whoever may make a webhook could have
     this network's own services called."""

@@ -15,7 +15,8 @@ from uuid import uuid4
 import structlog
 import typer
 
-from app.bootstrap import Container, open_call_work, open_container, register
+from app.api.schemas.webhook_events import WebhookPayloads
+from app.bootstrap import Container, open_call_work, open_container, open_outgoing, register
 from app.config import Settings, SettingsError, load_settings
 from app.domain.errors import Unavailable
 from app.domain.workers import Vitals, Worker, WorkerState
@@ -27,6 +28,7 @@ from app.version import version
 from workers import draining
 from workers.health import HealthFile
 from workers.metrics_server import MetricsServer
+from workers.outgoing import Outgoing
 from workers.runner import Pace, Runner
 
 log = structlog.get_logger("worker")
@@ -160,7 +162,11 @@ async def _run(settings: Settings, name: str, *, once: bool) -> None:
         if settings.worker_metrics_port:
             await _serve_metrics(container, loops, beside)
         await _wait_for_database(container, control)
-        async with open_call_work(container, control) as work:
+        async with (
+            open_call_work(container, control) as work,
+            open_outgoing(container, control.worker_id, WebhookPayloads()) as (telling, delivering),
+        ):
+            outgoing = Outgoing(telling, delivering)
             runner = Runner(
                 work,
                 control,
@@ -172,7 +178,7 @@ async def _run(settings: Settings, name: str, *, once: bool) -> None:
             log.info("worker_started", concurrency=settings.worker_concurrency, once=once)
             registration = register(container, control, partial(_vitals, container, work, runner))
             every = min(REGISTER_SECONDS, settings.worker_heartbeat_seconds)
-            async with _beside(partial(registration.keep, every)):
+            async with _beside(partial(registration.keep, every)), _beside(partial(outgoing.keep, once=once)):
                 await (runner.run_once() if once else runner.run())
         log.info("worker_stopped")
 

@@ -11,6 +11,7 @@ from app.api.openapi_details import complete
 from app.api.openapi_examples import add_examples
 from app.api.problem_codes import KINDS
 from app.api.problems import MEDIA_TYPE, Problem
+from app.api.webhook_docs import describe_sent, sent
 
 DESCRIPTION = """
 Outbound AI call campaigns: upload a list, set the hours and rules, and every contact is called once, at an allowed
@@ -59,13 +60,19 @@ def document(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document, made once."""
     if app.openapi_schema is None:
         schema = get_openapi(
-            title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS
+            title=app.title,
+            version=app.version,
+            description=DESCRIPTION,
+            routes=app.routes,
+            webhooks=sent.routes,
+            tags=TAGS,
         )
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         components = schema.setdefault("components", {}).setdefault("schemas", {})
         components.update(problem.pop("$defs", {}))
         components["Problem"] = problem
         describe(schema)
+        describe_sent(schema)
         complete(schema)
         add_examples(schema)
         app.openapi_schema = schema

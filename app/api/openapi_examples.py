@@ -24,7 +24,7 @@ _PLAIN: Json = {"string": UNKNOWN, "boolean": False, "null": None}
 def add_examples(schema: Json) -> None:
     """To all bodies of JSON and forms, and to the ids in addresses."""
     examples = _Examples(schema["components"]["schemas"])
-    for methods in schema["paths"].values():
+    for methods in (*schema["paths"].values(), *schema["webhooks"].values()):
         for operation in methods.values():
             for media in operation.get("requestBody", {}).get("content", {}).values():
                 _add(media, examples, whole=False)

@@ -30,6 +30,7 @@ from app.domain.retry_policy import NextStep
 from app.domain.searching import AgeSort, NameSort, Search
 from app.domain.timeline import TimelineEvent
 from app.domain.transactions import Transaction, Usage
+from app.domain.untold import Untold
 from app.domain.uploads import Upload
 
 
@@ -227,11 +228,14 @@ class Batches(Protocol):
     async def unfinished_runs(self, batch_id: str) -> list[Batch]:
         """The runs of a recurring batch that are not over; a cancelled one is not while it is still looked at."""
 
-    async def complete(self, batch: Batch, now: datetime) -> bool:
+    async def complete(self, batch: Batch, now: datetime, untold: Sequence[Untold] = ()) -> bool:
         """Running → completed, unless something came in since `batch` was read (its `revision`)."""
 
     async def due(self, now: datetime, limit: int) -> list[Batch]:
         """Batches with `wake_at` ≤ `now`, longest asleep first."""
+
+    async def close(self, batch: Batch, now: datetime, untold: Sequence[Untold]) -> bool:
+        """Nothing wakes a batch that is over any more, unless something came in since `batch` was read."""
 
     async def sleep(self, batch: Batch, until: datetime | None, block: Block | None) -> bool:
         """Not to be looked at before `until`, unless something came in since `batch` was read."""
@@ -331,8 +335,10 @@ class Jobs(Protocol):
 
     async def cancel_pending(self, batch_id: str, reason: Message, now: datetime, *, by: str) -> int: ...
 
-    async def cancel(self, job_id: str, reason: Message, now: datetime, *, by: str) -> Job | None:
-        """Pending → cancelled; in flight: asked not to be tried again; None if it is final."""
+    async def cancel(
+        self, job_id: str, reason: Message, now: datetime, *, by: str, untold: Sequence[Untold] = ()
+    ) -> Job | None:
+        """Pending → cancelled, and `untold` to be told; in flight: asked not to be tried again; None if it is final."""
 
     async def bring_forward(self, account_id: str, now: datetime, *, person_key: str | None = None) -> int:
         """Let the account's jobs that wait for their persons (or for that one) ask again at once; how many they are."""
@@ -386,7 +392,9 @@ class JobQueue(Protocol):
     ) -> Job | None:
         """Back to pending, no attempt used. `due_at` None keeps it."""
 
-    async def end_unsent(self, job: Job, state: JobState, reason: Message, now: datetime) -> Job | None: ...
+    async def end_unsent(
+        self, job: Job, state: JobState, reason: Message, now: datetime, untold: Sequence[Untold] = ()
+    ) -> Job | None: ...
     async def intend(self, job: Job, attempt: Attempt, *, lease: timedelta) -> Job | None:
         """Leased → dialing. `updated_at` of the answer is the database's own time of the intent."""
 
@@ -401,7 +409,9 @@ class JobQueue(Protocol):
     async def mark_in_call(self, job: Job, report: CallReport, now: datetime) -> Job | None: ...
     async def mark_uncertain(self, job: Job, now: datetime) -> Job | None: ...
     async def settle(self, job: Job, settlement: Settlement, report: CallReport | None) -> Job | None: ...
-    async def finish(self, job: Job, step: NextStep, record: AttemptRecord, now: datetime) -> Job | None: ...
+    async def finish(
+        self, job: Job, step: NextStep, record: AttemptRecord, now: datetime, untold: Sequence[Untold] = ()
+    ) -> Job | None: ...
 
 
 class DoNotCallList(Protocol):

@@ -80,6 +80,8 @@ class Webhook(BaseModel):
     lease_until: datetime | None = None
     worker_id: str | None = None
     """Who sends to it just now: one worker at a time."""
+    rest_until: datetime | None = None
+    """It fails, and is left alone until then."""
     revision: int = 0
     """Raised whenever something comes to be sent, so that a sleep decided on older facts does not stick."""
     created_at: datetime

@@ -10,6 +10,7 @@ from pymongo.errors import DuplicateKeyError
 
 from app.domain.batches import Batch, BatchStatus, Block, LogEntry, LoggedEntry, Pace, Shortage
 from app.domain.searching import NameSort, Search
+from app.domain.untold import Untold
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import (
     any_of,
@@ -24,6 +25,7 @@ from app.repositories.documents import (
     with_names,
 )
 from app.repositories.turns import advance_turns
+from app.repositories.untold import pushed_untold, to_be_told
 
 PUT_ASIDE = timedelta(minutes=10)
 
@@ -138,7 +140,7 @@ class MongoBatches(Repository):
         return [from_document(Batch, document) async for document in self._batches.find(match)]
 
     @guarded
-    async def complete(self, batch: Batch, now: datetime) -> bool:
+    async def complete(self, batch: Batch, now: datetime, untold: Sequence[Untold] = ()) -> bool:
         match = {
             "_id": batch.batch_id,
             "status": BatchStatus.RUNNING.value,
@@ -151,8 +153,9 @@ class MongoBatches(Repository):
             "updated_at": now,
             "wake_at": None,
             "block": None,
+            **to_be_told(untold, now),
         }
-        return await self._changed(match, changes) is not None
+        return await self._changed(match, changes, pushed_untold(untold)) is not None
 
     @guarded
     async def update(self, batch_id: str, changes: dict[str, Any]) -> Batch | None:
@@ -168,6 +171,12 @@ class MongoBatches(Repository):
             # Out of the way of the others, but not forgotten.
             await self._batches.update_many({"_id": {"$in": unreadable}}, {"$set": {"wake_at": now + PUT_ASIDE}})
         return [batch for _, batch in found if batch is not None]
+
+    @guarded
+    async def close(self, batch: Batch, now: datetime, untold: Sequence[Untold]) -> bool:
+        match = {"_id": batch.batch_id, "status": batch.status.value, "revision": batch.revision}
+        changes = {"wake_at": None, "block": None, **to_be_told(untold, now)}
+        return await self._changed(match, changes, pushed_untold(untold)) is not None
 
     @guarded
     async def sleep(self, batch: Batch, until: datetime | None, block: Block | None) -> bool:
@@ -281,9 +290,11 @@ class MongoBatches(Repository):
         cursor = cursor.sort([("timestamp", ASCENDING), ("_id", ASCENDING)]).limit(limit)
         return [_logged(document) async for document in cursor]
 
-    async def _changed(self, match: Document, changes: dict[str, Any]) -> Batch | None:
+    async def _changed(self, match: Document, changes: dict[str, Any], push: Document | None = None) -> Batch | None:
         update = set_or_unset(with_names(changes, "name"))
         update["$inc"] = {"revision": 1}
+        if push:
+            update["$push"] = push
         return optional(
             Batch, await self._batches.find_one_and_update(match, update, return_document=ReturnDocument.AFTER)
         )

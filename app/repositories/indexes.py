@@ -33,6 +33,8 @@ INDEXES: dict[str, list[IndexModel]] = {
     "batches": [
         # The claimer: which batches may have work now. Sleeping and final batches cost nothing.
         IndexModel([("wake_at", ASCENDING)], name="due", partialFilterExpression={"wake_at": {"$exists": True}}),
+        # The teller: which finished and webhooks were not told yet?
+        IndexModel([("untold_at", ASCENDING)], name="untold", partialFilterExpression={"untold_at": {"$exists": True}}),
         # A settled call gives money back: which of the account's batches waited for it?
         IndexModel(
             [("account_id", ASCENDING), ("block.reason.code", ASCENDING)],
@@ -154,6 +156,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         _list_of_jobs("list_of_batch", ("batch_id", ASCENDING), ("_id", DESCENDING)),
         _list_of_jobs("list_of_account", ("account_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)),
         _list_of_jobs("list", None, ("created_at", DESCENDING), ("_id", DESCENDING)),
+        # The teller: what happened and webhooks were not told yet. Only of accounts with webhooks, for about a second.
+        IndexModel([("untold_at", ASCENDING)], name="untold", partialFilterExpression={"untold_at": {"$exists": True}}),
         # GET /dashboard/stats: what ended today. Written once, when a job ends.
         IndexModel(
             [("account_id", ASCENDING), ("finished_at", DESCENDING), ("state", ASCENDING)],

@@ -31,10 +31,12 @@ from app.domain.messages import Message
 from app.domain.persons import OtherJob
 from app.domain.retry_policy import NextStep
 from app.domain.timeline import SYSTEM, JobEvent
+from app.domain.untold import Untold
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import from_document, optional, plain, readable, set_or_unset
 from app.repositories.jobs import only_duplicates
 from app.repositories.timelines import WITHOUT_TIMELINE, appended, pushed
+from app.repositories.untold import pushed_untold, to_be_told
 
 HISTORY_KEPT = 50
 """Attempts kept on a job; max_attempts is far less, and uncounted ends are bounded too."""
@@ -249,11 +251,14 @@ class MongoJobQueue(Repository):
         return await self._move(job, JobState.PENDING, now, {**changes, **dict.fromkeys(_HELD)}, told)
 
     @guarded
-    async def end_unsent(self, job: Job, state: JobState, reason: Message, now: datetime) -> Job | None:
+    async def end_unsent(
+        self, job: Job, state: JobState, reason: Message, now: datetime, untold: Sequence[Untold] = ()
+    ) -> Job | None:
         """Leased → final: there is nothing to dial."""
         changes = {"reason": reason, "waiting_for": None, "attempt": None, "finished_at": now}
         told = pushed(JobEvent(state.value), state, now, _holder(job), reason=reason)
-        return await self._move(job, state, now, {**changes, **dict.fromkeys(_HELD)}, told)
+        changes |= {**dict.fromkeys(_HELD), **to_be_told(untold, now, by=_holder(job))}
+        return await self._move(job, state, now, changes, told | pushed_untold(untold))
 
     @guarded
     async def intend(self, job: Job, attempt: Attempt, *, lease: timedelta) -> Job | None:
@@ -354,7 +359,9 @@ class MongoJobQueue(Repository):
         return await self._move(job, JobState.SETTLING, settlement.decided_at, changes, told)
 
     @guarded
-    async def finish(self, job: Job, step: NextStep, record: AttemptRecord, now: datetime) -> Job | None:
+    async def finish(
+        self, job: Job, step: NextStep, record: AttemptRecord, now: datetime, untold: Sequence[Untold] = ()
+    ) -> Job | None:
         """Settling → pending or final. The slot is free from here on."""
         changes: dict[str, Any] = {
             "waiting_for": step.waiting_for,
@@ -384,7 +391,8 @@ class MongoJobQueue(Repository):
             due_at=step.due_at,
         )
         history = {"history": {"$each": [plain(record)], "$slice": -HISTORY_KEPT}}
-        return await self._move(job, step.state, now, changes, told | history)
+        changes |= to_be_told(untold, now, by=_holder(job))
+        return await self._move(job, step.state, now, changes, told | history | pushed_untold(untold))
 
     async def _move(self, job: Job, to: JobState, now: datetime, changes: dict[str, Any], push: Document) -> Job | None:
         """The one door between states; `push` is its event in the timeline, and more.

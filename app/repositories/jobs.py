@@ -16,6 +16,7 @@ from app.domain.messages import Message
 from app.domain.reading import Place
 from app.domain.searching import AgeSort, Search
 from app.domain.timeline import JobEvent, TimelineEvent
+from app.domain.untold import Untold
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import (
     any_of,
@@ -28,6 +29,7 @@ from app.repositories.documents import (
     to_document,
 )
 from app.repositories.timelines import WITHOUT_TIMELINE, appended, pushed
+from app.repositories.untold import pushed_untold, to_be_told
 
 DUPLICATE_KEY = 11000
 
@@ -213,10 +215,12 @@ class MongoJobs(Repository):
         return result.modified_count
 
     @guarded
-    async def cancel(self, job_id: str, reason: Message, now: datetime, *, by: str) -> Job | None:
+    async def cancel(
+        self, job_id: str, reason: Message, now: datetime, *, by: str, untold: Sequence[Untold] = ()
+    ) -> Job | None:
         cancelled = await self._jobs.find_one_and_update(
             {"_id": job_id, "state": JobState.PENDING.value},
-            _cancelled(reason, now, by),
+            _cancelled(reason, now, by, untold),
             projection=WITHOUT_TIMELINE,
             return_document=ReturnDocument.AFTER,
         )
@@ -308,14 +312,15 @@ def _asked_to_end(now: datetime, by: str) -> list[Document]:
     return [{"$set": {"cancel_requested": True, "updated_at": now, "timeline": timeline}}]
 
 
-def _cancelled(reason: Message, now: datetime, by: str) -> Document:
+def _cancelled(reason: Message, now: datetime, by: str, untold: Sequence[Untold] = ()) -> Document:
     return {
         "$set": {
             "state": JobState.CANCELLED.value,
             "reason": plain(reason),
             "finished_at": now,
             "updated_at": now,
+            **to_be_told(untold, now),
         },
         "$unset": {"waiting_for": ""},
-        "$push": pushed(JobEvent.CANCELLED, JobState.CANCELLED, now, by, reason=reason),
+        "$push": pushed(JobEvent.CANCELLED, JobState.CANCELLED, now, by, reason=reason) | pushed_untold(untold),
     }

@@ -1,14 +1,14 @@
 """Webhooks of accounts, and what is and was sent to them, in MongoDB."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import BulkWriteError
 
 from app.domain.reading import Place
-from app.domain.webhooks import Delivery, DeliveryStatus, EventType, Webhook
+from app.domain.webhooks import KEPT_TRIES, Delivery, DeliveryStatus, EventType, Try, Webhook
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import from_document, optional, parts_behind, plain, set_or_unset, to_document
 from app.repositories.jobs import only_duplicates
@@ -118,3 +118,72 @@ class MongoDeliveries(Repository):
             return_document=ReturnDocument.AFTER,
         )
         return optional(Delivery, document)
+
+
+class MongoDeliveryQueue(Repository):
+    """What the sender does: webhooks are leased to one worker each, and deliveries are theirs as long."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._webhooks = database.collection("webhooks")
+        self._deliveries = database.collection("webhook_deliveries")
+
+    @guarded
+    async def take(
+        self, now: datetime, limit: int, *, failing: bool, worker_id: str, lease: timedelta
+    ) -> list[Webhook]:
+        due: Document = {
+            "wake_at": {"$lte": now},
+            "is_active": True,
+            "failing_since": {"$exists": failing},
+            "$and": [_passed("lease_until", now), _passed("rest_until", now)],
+        }
+        cursor = self._webhooks.find(due, {"_id": True}).sort("wake_at", ASCENDING).limit(limit)
+        ids = [document["_id"] async for document in cursor]
+        taken: list[Webhook] = []
+        for webhook_id in ids:
+            document = await self._webhooks.find_one_and_update(
+                {"_id": webhook_id, **due},
+                {"$set": {"lease_until": now + lease, "worker_id": worker_id}},
+                return_document=ReturnDocument.AFTER,
+            )
+            if document is not None:
+                taken.append(from_document(Webhook, document))
+        return taken
+
+    @guarded
+    async def due(self, webhook_id: str, now: datetime, limit: int) -> list[Delivery]:
+        match = {"webhook_id": webhook_id, "status": DeliveryStatus.PENDING.value, "due_at": {"$lte": now}}
+        cursor = self._deliveries.find(match).sort("due_at", ASCENDING).limit(limit)
+        return [from_document(Delivery, document) async for document in cursor]
+
+    @guarded
+    async def next_due(self, webhook_id: str) -> datetime | None:
+        match = {"webhook_id": webhook_id, "status": DeliveryStatus.PENDING.value}
+        document = await self._deliveries.find_one(match, {"due_at": True}, sort=[("due_at", ASCENDING)])
+        return None if document is None else document.get("due_at")
+
+    @guarded
+    async def record(self, delivery: Delivery, entry: Try, status: DeliveryStatus, *, due_at: datetime | None) -> None:
+        update = set_or_unset({"status": status, "due_at": due_at})
+        update["$push"] = {"tries": {"$each": [plain(entry)], "$slice": -KEPT_TRIES}}
+        update["$inc"] = {"tried": 1}
+        match = {"_id": delivery.delivery_id, "status": DeliveryStatus.PENDING.value, "due_at": delivery.due_at}
+        recorded = await self._deliveries.update_one(match, update)
+        if not recorded.matched_count:
+            # Somebody has sent it again by hand meanwhile, and it is due as that says.
+            await self._deliveries.update_one({"_id": delivery.delivery_id}, {"$push": update["$push"]})
+
+    @guarded
+    async def let_go(self, webhook: Webhook, changes: dict[str, Any], wake_at: datetime | None) -> None:
+        mine = {"_id": webhook.webhook_id, "worker_id": webhook.worker_id}
+        everything = {**changes, "lease_until": None, "worker_id": None}
+        asleep = await self._webhooks.update_one(
+            {**mine, "revision": webhook.revision}, set_or_unset({**everything, "wake_at": wake_at})
+        )
+        if not asleep.matched_count:
+            await self._webhooks.update_one(mine, set_or_unset(everything))
+
+
+def _passed(field: str, now: datetime) -> Document:
+    return {"$or": [{field: {"$exists": False}}, {field: {"$lte": now}}]}

@@ -22,6 +22,7 @@ from app.domain.jobs import FINAL, Job
 from app.domain.messages import Message
 from app.domain.ports import Accounts, Batches, JobQueue, Jobs, Time
 from app.domain.timeline import SYSTEM
+from app.domain.untold import batch_finished
 from app.services.batch_deletion import clear_deleted
 from app.services.batch_events import blocked, calls_again, log_event, rest
 from app.services.from_numbers import FromNumberWatch
@@ -130,7 +131,10 @@ class Claiming:
             # In flight is asked first: what comes back from there meanwhile is cancelled in the next look.
             in_flight = await self._queue.in_flight([batch.batch_id])
             await self._jobs.cancel_pending(batch.batch_id, Message(code="batch_cancelled"), now, by=SYSTEM)
-            await self._batches.sleep(batch, now + timedelta(seconds=RECHECK_SECONDS) if in_flight else None, None)
+            if in_flight:
+                await self._batches.sleep(batch, now + timedelta(seconds=RECHECK_SECONDS), None)
+            else:
+                await self._batches.close(batch, now, [batch_finished(batch, now)])
         else:
             await self._batches.sleep(batch, None, batch.block)
         return False
@@ -269,7 +273,7 @@ class Claiming:
         in_flight = (await self._queue.in_flight([batch.batch_id])).get(batch.batch_id, 0)
         earliest, closed = await self._next_work(batch, now)
         if earliest is None and in_flight == 0 and await self._all_final(batch):
-            if await self._batches.complete(batch, now):
+            if await self._batches.complete(batch, now, [batch_finished(batch, now)]):
                 await log_event(self._batches, self._time, batch.batch_id, "batch_completed")
             return False
         block = block or closed

@@ -34,6 +34,7 @@ from app.domain.provider_errors import (
     ProviderUnreachable,
     Throttled,
 )
+from app.domain.untold import after_end
 from app.domain.variables import call_variables, contact_variables
 from app.domain.voice import provider_voice_id
 from app.services.admission import Admission
@@ -300,7 +301,9 @@ class Dialing:
         await self._funding.rest(batch, shortage)
 
     async def _end(self, job: Job, state: JobState, reason: Message) -> None:
-        await self._queue.end_unsent(job, state, reason, self._time.now())
+        account, now = await self._accounts.get(job.account_id), self._time.now()
+        wanted = account.webhook_events if account else []
+        await self._queue.end_unsent(job, state, reason, now, after_end(job.job_id, state, reason, wanted, now))
         await self._batches.wake(job.batch_id, self._time.now())
 
     async def _put_back(

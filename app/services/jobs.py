@@ -9,11 +9,12 @@ from app.domain.errors import Conflict, FieldError, InvalidInput, NotFound
 from app.domain.explanation import Explanation
 from app.domain.jobs import IN_FLIGHT, Job, JobState, WaitingFor
 from app.domain.messages import Message
-from app.domain.ports import Batches, Jobs, Time
+from app.domain.ports import Accounts, Batches, Jobs, Time
 from app.domain.reading import Place
 from app.domain.retry_policy import first_phone
 from app.domain.searching import MOST_FOUND, AgeSort, Search
 from app.domain.timeline import TimelineEvent, told
+from app.domain.untold import after_end
 from app.services.batch_events import log_event
 from app.services.explaining import Explaining
 
@@ -70,7 +71,8 @@ class JobTimeline:
 
 
 class JobService:
-    def __init__(self, batches: Batches, jobs: Jobs, explaining: Explaining, time: Time) -> None:
+    def __init__(self, accounts: Accounts, batches: Batches, jobs: Jobs, explaining: Explaining, time: Time) -> None:
+        self._accounts = accounts
         self._batches = batches
         self._explaining = explaining
         self._jobs = jobs
@@ -177,7 +179,10 @@ class JobService:
         view = await self.get(job_id)
         if view.job.state is JobState.CANCELLED:
             return view
-        job = await self._jobs.cancel(job_id, Message(code="cancelled_by_operator"), self._time.now(), by=user)
+        reason, now = Message(code="cancelled_by_operator"), self._time.now()
+        account = await self._accounts.get(view.job.account_id)
+        untold = after_end(job_id, JobState.CANCELLED, reason, account.webhook_events if account else [], now)
+        job = await self._jobs.cancel(job_id, reason, now, by=user, untold=untold)
         if job is None:
             raise Conflict("job_not_cancellable", status=(await self.get(job_id)).status.value)
         await self._batches.wake(job.batch_id, self._time.now())

@@ -19,6 +19,7 @@ from app.domain.messages import Message
 from app.domain.ports import BatchContacts, Batches, Jobs, Time
 from app.domain.recurrence import Occurrence, due_between, first_after
 from app.domain.timeline import SYSTEM
+from app.domain.untold import batch_finished
 from app.services.batch_events import log_event
 from app.services.importing import job_of
 from app.services.worker_control import WorkerControl
@@ -75,7 +76,7 @@ class Recurring:
             return await self._run_due(batch, now)
         if batch.status is BatchStatus.CANCELLED:
             await cancel_runs(self._batches, self._jobs, self._time, batch, user=SYSTEM)
-            await self._batches.sleep(batch, None, None)
+            await self._batches.close(batch, now, [batch_finished(batch, now)])
             return None
         return batch
 
@@ -118,6 +119,7 @@ class Recurring:
             changes["runs_started"] = series.runs_started + 1
         if at is None:
             changes |= {"status": BatchStatus.COMPLETED, "finished_at": now}
+            changes |= {"untold": [batch_finished(series, now)], "untold_at": now}
         if await self._batches.revise(series, changes) is None:
             return False
         if at is None:

@@ -2,7 +2,8 @@
 
     settling stored in the job → do-not-call entries, if asked for → ledger entry (id = attempt id) → charge swapped for
     the reservation (its presence is the once-only token), in the balance and in the batch's budget → batch paused if
-    the outcome says so → the number called from is judged → job leaves `settling` → batch woken
+    the outcome says so → the number called from is judged → job leaves `settling`, with what its account's webhooks are
+    to be told of it (services/telling.py) → batch woken
 
 A crash anywhere leaves a job in `settling`, and whoever adopts it calls `apply` again.
 """
@@ -23,6 +24,7 @@ from app.domain.outcomes import Effect, Outcome
 from app.domain.ports import Accounts, Batches, DoNotCallList, JobQueue, Time
 from app.domain.retry_policy import NextStep, next_step
 from app.domain.transactions import Transaction, TransactionType
+from app.domain.untold import after_call
 from app.services.batch_events import pause_by_system
 from app.services.call_tuning import CallTuning
 from app.services.from_numbers import FromNumberWatch
@@ -90,7 +92,9 @@ class Settling:
             settlement.decided_at,
             soon_base=self._tuning.provider_retry,
         )
-        finished = await self._queue.finish(job, step, _record(job, step), self._time.now())
+        now = self._time.now()
+        untold = after_call(job, step, account.webhook_events, now)
+        finished = await self._queue.finish(job, step, _record(job, step), now, untold)
         if finished is not None:
             self._metrics.call_ended(settlement.outcome.disposition)
             now = self._time.now()

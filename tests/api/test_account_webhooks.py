@@ -8,9 +8,11 @@ from structlog.testing import capture_logs
 
 from app.bootstrap import Container
 from app.domain.webhooks import MOST_WEBHOOKS, DeliveryStatus, EventType
+from app.main import create_app
 from app.repositories.webhooks import MongoDeliveries, MongoSubscriptions
 from tests.api.conftest import ACCOUNT, error_at, problem
 from tests.api.test_access import somebody
+from tests.conftest import make_settings
 
 URL = "https://crm.empresaxyz.cl/hooks/cadencia"
 HOOKS = "accounts/acc-chile-001/webhooks"
@@ -196,6 +198,18 @@ async def code_of(client: httpx.AsyncClient, path: str) -> str:
     code = str((await client.get(path)).json()["code"])
     assert code.endswith("_not_found")
     return code
+
+
+def test_what_is_sent_is_documented() -> None:
+    document = create_app(make_settings("mongodb://127.0.0.1:9/?replicaSet=rs0")).openapi()
+    assert document["webhooks"].keys() == set(EventType)
+    for name, methods in document["webhooks"].items():
+        operation = methods["post"]
+        body = operation["requestBody"]["content"]["application/json"]
+        assert body["schema"]["$ref"].rpartition("/")[2] in document["components"]["schemas"]
+        assert (body["example"]["type"], bool(body["example"]["data"])) == (name, True)
+        headers = [parameter["name"] for parameter in operation["parameters"]]
+        assert headers == ["webhook-id", "webhook-timestamp", "webhook-signature"]
 
 
 def test_every_event_but_the_ping_is_sent_by_default() -> None:

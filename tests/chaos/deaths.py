@@ -19,11 +19,14 @@ from pymongo.asynchronous.pool import AsyncConnection
 from app.domain.calls import CallStatus
 from app.domain.jobs import JobState
 from app.integrations.retell.client import RetellClient
+from app.integrations.webhook_sender import WebhookSender
 from app.repositories.accounts import MongoAccounts
 from app.repositories.imports import MongoImports
 from app.repositories.job_queue import MongoJobQueue
 from app.repositories.jobs import MongoJobs
 from app.repositories.transactions import MongoTransactions
+from app.repositories.untold import MongoUntold
+from app.repositories.webhooks import MongoDeliveries, MongoDeliveryQueue, MongoWebhooks
 from app.services.dialing import Dialing
 from app.services.verifying import Verifying
 
@@ -52,7 +55,7 @@ def arm_from_environment() -> None:
     """Make this process end at the point that the environment names, the first time that it comes there."""
     name = os.environ.get(NAME, "")
     if name:
-        DEATHS[name].arm(_once(name, signal.Signals[f"SIG{os.environ.get(SIGNAL, 'KILL')}"]))
+        (DEATHS | DEATHS_OF_TELLING)[name].arm(_once(name, signal.Signals[f"SIG{os.environ.get(SIGNAL, 'KILL')}"]))
 
 
 def _once(name: str, number: signal.Signals) -> End:
@@ -212,3 +215,17 @@ _DEATHS = (
     Death("11", "between the last check and the socket", on_the_wire("http11.send_request_headers.started")),
 )
 DEATHS = {death.number: death for death in _DEATHS}
+
+# Beside the calls: played by tests/workers/test_outgoing_deaths.py.
+DEATHS_OF_TELLING = {
+    death.number: death
+    for death in (
+        Death("t1", "event in the job, no delivery yet", before(MongoDeliveries, "add")),
+        Death("t2", "deliveries carried out, answer unread", unread(MongoDeliveries, "add", "insert")),
+        Death("t3", "deliveries stored, webhook not woken", before(MongoWebhooks, "wake")),
+        Death("t4", "webhook woken, event still in the job", before(MongoUntold, "told")),
+        Death("t5", "webhook in hand, nothing sent", before(WebhookSender, "send")),
+        Death("t6", "sent and answered, not recorded", before(MongoDeliveryQueue, "record")),
+        Death("t7", "recorded, webhook still in hand", before(MongoDeliveryQueue, "let_go")),
+    )
+}

@@ -19,6 +19,14 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "El webhook está apagado. Enciéndalo con is_active: true.",
         "en": "The webhook is switched off. Switch it on with is_active: true.",
     },
+    "webhook_gone": {
+        "es": "El receptor respondió 410: ya no quiere recibir nada en esta dirección",
+        "en": "The receiver answered 410: it wants nothing at this address any more",
+    },
+    "webhook_failing": {
+        "es": "Ningún envío tuvo éxito durante {days} días; el último terminó en {last}",
+        "en": "No delivery succeeded for {days} days; the last one ended in {last}",
+    },
     "webhook_url_malformed": {
         "es": "«{value}» no es una dirección http(s) sin usuario ni fragmento.",
         "en": "«{value}» is not an http(s) address without a user or fragment.",
