@@ -135,8 +135,8 @@ KINDS: dict[int, ProblemKind] = {
     ),
     503: ProblemKind(
         "Unavailable",
-        "MongoDB is away; nothing was done. Try again after `Retry-After` seconds.",
-        ("database_unavailable", "webhook_key_missing"),
+        "MongoDB is away, or something else that is needed; nothing was done. Try again after `Retry-After` seconds.",
+        ("database_unavailable", "file_not_written", "webhook_key_missing"),
     ),
 }
 

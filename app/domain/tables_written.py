@@ -24,8 +24,8 @@ class TableFile(Protocol):
     def blocks(self, sheets: Sequence[WrittenSheet]) -> AsyncGenerator[bytes, None]:
         """The file's bytes, block by block. To be closed by whoever does not read to the end.
 
-        What the sheets raise is raised; then what was read so far is no file. Raises TooManyRequests before the
-        first block if too many are being written.
+        What the sheets raise is raised; then what was read so far is no file. Before the first block it may raise
+        TooManyRequests, if too many are being written, or Unavailable, if there is no room for this one.
         """
         ...
 

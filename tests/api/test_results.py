@@ -501,16 +501,58 @@ async def test_jobs_that_move_meanwhile_are_neither_left_out_nor_repeated(
     assert ids[1:] == [f"{full}-{number:06d}" for number in range(1, 42)]
 
 
-async def test_a_batch_that_is_removed_meanwhile_has_no_results(
-    api: httpx.AsyncClient, full: str, container: Container, pages: Pages
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+async def test_a_batch_that_is_deleted_meanwhile_has_no_results(
+    full: str, container: Container, pages: Pages, suffix: str
 ) -> None:
+    """Its jobs go one by one; those that are left are not its results."""
     pages.stop_at(3)
-    asking = asyncio.create_task(api.get(f"batches/{full}/results.xlsx"))
-    await pages.come.wait()
-    await container.database.collection("jobs").delete_many({"batch_id": full})
-    await container.database.collection("batches").delete_one({"_id": full})
-    pages.go_on.set()
-    problem(await asking, 404, "batch_not_found")
+    async with served(container) as client:
+        asking = asyncio.create_task(client.get(f"batches/{full}/results.{suffix}"))
+        await pages.come.wait()
+        deleted = {"$set": {"status": "cancelled", "deleted_at": NOW}}
+        await container.database.collection("batches").update_one({"_id": full}, deleted)
+        pages.go_on.set()
+        if suffix == "csv":
+            with pytest.raises(httpx.RemoteProtocolError):
+                await asking
+        else:
+            problem(await asking, 404, "batch_not_found")
+        problem(await client.get(f"batches/{full}/results.{suffix}"), 404, "batch_not_found")
+
+
+async def test_who_takes_nothing_keeps_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.api.downloads.STALLED_SECONDS", 0.05)
+    closed = False
+
+    async def blocks() -> AsyncGenerator[bytes, None]:
+        nonlocal closed
+        try:
+            while True:
+                yield b"x"
+        finally:
+            closed = True
+
+    sent: list[str] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+        if len(sent) == 3:
+            await asyncio.Event().wait()
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    await Download("x.csv", "text/csv", blocks())({"type": "http"}, receive, send)
+    assert closed
+    assert sent == ["http.response.start", "http.response.body", "http.response.body"]
+
+
+async def test_no_room_for_a_workbook_is_told(
+    api: httpx.AsyncClient, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    problem(await api.get(f"batches/{batch['batch_id']}/results.xlsx"), 503, "file_not_written")
 
 
 ONE_AT_A_TIME = ResultFiles(

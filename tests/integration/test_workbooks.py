@@ -13,9 +13,9 @@ import openpyxl
 import psutil
 import pytest
 
-from app.domain.errors import DatabaseUnavailable, TooManyRequests
+from app.domain.errors import DatabaseUnavailable, TooManyRequests, Unavailable
 from app.domain.tables_written import WrittenRow, WrittenSheet, in_one_chunk
-from app.integrations.spreadsheets.workbook_files import WorkbookBrokenError, Workbooks
+from app.integrations.spreadsheets.workbook_files import Workbooks
 from app.integrations.spreadsheets.workbook_writer import WorkbookWriter
 
 HOSTILE = [
@@ -183,7 +183,7 @@ async def test_a_child_that_dies_makes_no_workbook() -> None:
     (child,) = children()
     psutil.Process(child).kill()
     rows.go_on.set()
-    with pytest.raises(WorkbookBrokenError):
+    with pytest.raises(Unavailable, match="file_not_written"):
         await writing
     assert rows.closed
 
@@ -202,5 +202,5 @@ async def test_only_so_many_are_written_at_once() -> None:
 
 async def test_a_broken_child_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
-    with pytest.raises(WorkbookBrokenError):
+    with pytest.raises(Unavailable, match="file_not_written"):
         await content_of(Workbooks(at_once=1), WrittenSheet("Datos", in_one_chunk([["A"]] * 10_000)))

@@ -270,8 +270,16 @@ def test_the_key_is_required_and_every_variable_is_a_documented_setting() -> Non
     assert names <= documented
 
 
+def test_workbooks_are_written_on_a_disk_and_not_in_memory() -> None:
+    api = SERVICES["api"]
+    volume, _, folder = api["volumes"][0].partition(":")
+    assert volume in COMPOSE["volumes"]
+    assert folder == api["environment"]["TMPDIR"]
+    assert not any(mounted.startswith(f"{folder}:") for mounted in api["tmpfs"])
+
+
 def test_the_settings_of_the_environment_are_settings() -> None:
-    known = {field.upper() for field in Settings.model_fields}
+    known = {field.upper() for field in Settings.model_fields} | {"TMPDIR"}  # that one is Python's own
     for name, service in SERVICES.items():
         if name not in MONITORING:
             assert set(service.get("environment", {})) <= known

@@ -43,6 +43,16 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
     "results_per_contact": {"es": "Resultados", "en": "Results"},
     "results_per_attempt": {"es": "Llamadas", "en": "Calls"},
     # Problems
+    "file_not_written": {
+        "es": (
+            "El archivo no se pudo escribir: al servidor le falta espacio temporal o memoria. "
+            "Pida menos columnas, o el CSV."
+        ),
+        "en": (
+            "The file could not be written: the server lacks temporary space or memory. "
+            "Ask for fewer columns, or the CSV."
+        ),
+    },
     "results_while_importing": {
         "es": "Los contactos del batch todavía se están cargando. Descargue los resultados cuando termine.",
         "en": "The batch's contacts are still being imported. Download the results when that is done.",

@@ -11,6 +11,7 @@ from typing import IO
 
 import structlog
 
+from app.domain.errors import Unavailable
 from app.domain.tables_written import WrittenSheet
 from app.integrations.spreadsheets.turns import Turns
 from app.integrations.spreadsheets.workbook_child import line_of
@@ -19,10 +20,6 @@ _log = structlog.get_logger(__name__)
 
 _PROJECT = Path(__file__).resolve().parents[3]
 _BLOCK_BYTES = 256 * 1024
-
-
-class WorkbookBrokenError(Exception):
-    """The child ended without a workbook."""
 
 
 class Workbooks:
@@ -57,7 +54,7 @@ async def _write(file: IO[bytes], sheets: Sequence[WrittenSheet]) -> None:
             await _end(child)
     if status != 0:
         _log.error("workbook_writer_broke", exit_status=status)
-        raise WorkbookBrokenError
+        raise Unavailable("file_not_written")
 
 
 async def _start_child(file: IO[bytes], folder: str) -> asyncio.subprocess.Process:
