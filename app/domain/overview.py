@@ -26,6 +26,19 @@ class AccountCalls(BaseModel):
     limit: int
 
 
+class Imports(BaseModel):
+    """Those under way, all together."""
+
+    model_config = ConfigDict(frozen=True)
+
+    under_way: int = 0
+    handled: int = 0
+    """Contacts written (or taken out again) so far."""
+    expected: int = 0
+    stalled: int = 0
+    """Nobody has gone on with them for a minute after their lease."""
+
+
 class Overview(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -42,6 +55,7 @@ class Overview(BaseModel):
     """When the oldest attempt that is not settled yet began."""
     open_batches: int
     """Batches that run and do not sleep: something of theirs might be called now."""
+    imports: Imports = Imports()
     reserved: dict[str, Decimal]
     """By plan, in its unit: credits or minutes."""
     reservations: int

@@ -9,7 +9,7 @@ from pymongo import ReturnDocument
 
 from app.domain.batches import BatchStatus
 from app.domain.jobs import JobState, WaitingFor
-from app.domain.overview import MOST_ACCOUNTS, MOST_COUNTED, OTHERS, AccountCalls, Overview
+from app.domain.overview import MOST_ACCOUNTS, MOST_COUNTED, OTHERS, AccountCalls, Imports, Overview
 from app.domain.workers import Worker, WorkerState
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import from_document, plain
@@ -55,6 +55,7 @@ class MongoOverviews(Repository):
     async def look(self, now: datetime) -> Overview:
         held = [row async for row in await self._jobs.aggregate(_HELD, hint="slot")]
         reserved = [row async for row in await self._accounts.aggregate(_RESERVED, hint="reserving")]
+        imports = [row async for row in await self._batches.aggregate(_IMPORTS, hint="importing")]
         workers = [from_document(Worker, document) async for document in self._workers.find(_EVERY_ONE)]
         states = [worker.state_at(now) for worker in workers]
         return Overview(
@@ -67,6 +68,7 @@ class MongoOverviews(Repository):
             open_batches=await self._batches.count_documents(
                 {"wake_at": {"$lte": now}, "status": BatchStatus.RUNNING.value}, hint="due", limit=MOST_BATCHES
             ),
+            imports=Imports.model_validate(imports[0] if imports else {}),
             reserved={row["_id"]: row["units"] for row in reserved},
             reservations=sum(row["count"] for row in reserved),
             workers={state.value: states.count(state) for state in WorkerState},
@@ -90,6 +92,7 @@ class MongoOverviews(Repository):
         return calls
 
 
+_LONG_AGO: Document = {"$subtract": ["$$NOW", STUCK_AFTER_MS]}
 _EVERY_ONE: Document = {"started_at": {"$exists": True}}
 _HELD: list[Document] = [
     # As many as there are lines taken.
@@ -98,7 +101,7 @@ _HELD: list[Document] = [
         "$group": {
             "_id": {"account_id": "$account_id", "state": "$state"},
             "count": {"$sum": 1},
-            "stuck": {"$sum": {"$cond": [{"$lt": ["$lease_until", {"$subtract": ["$$NOW", STUCK_AFTER_MS]}]}, 1, 0]}},
+            "stuck": {"$sum": {"$cond": [{"$lt": ["$lease_until", _LONG_AGO]}, 1, 0]}},
             "oldest": {"$min": "$attempt.intent_at"},
         }
     },
@@ -112,6 +115,18 @@ _RESERVED: list[Document] = [
             "_id": "$plan_type",
             "units": {"$sum": {"$sum": "$amounts.v"}},
             "count": {"$sum": {"$size": "$amounts"}},
+        }
+    },
+]
+_IMPORTS: list[Document] = [
+    {"$match": {"current_import.lease_until": {"$exists": True}}},
+    {
+        "$group": {
+            "_id": None,
+            "under_way": {"$sum": 1},
+            "handled": {"$sum": "$current_import.handled"},
+            "expected": {"$sum": "$current_import.total"},
+            "stalled": {"$sum": {"$cond": [{"$lt": ["$current_import.lease_until", _LONG_AGO]}, 1, 0]}},
         }
     },
 ]

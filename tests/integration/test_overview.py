@@ -7,7 +7,7 @@ import pytest
 from app.bootstrap import Container
 from app.domain.errors import DatabaseUnavailable
 from app.domain.jobs import JobState, WaitingFor
-from app.domain.overview import OTHERS, AccountCalls, Overview
+from app.domain.overview import OTHERS, AccountCalls, Imports, Overview
 from app.domain.workers import WorkerState
 from app.repositories import overview as repository
 from app.repositories.accounts import MongoAccounts
@@ -20,6 +20,7 @@ from tests.builders import NOW, FakeTime, make_account, make_batch, make_job
 from tests.profiling import SPARE, profiled
 
 BACKLOG = 3000
+MINUTE = timedelta(minutes=1)
 
 
 async def in_flight(container: Container, account_id: str, count: int, first_provider_slot: int) -> None:
@@ -81,6 +82,23 @@ async def test_the_busiest_accounts_are_named_and_the_rest_are_one(
         "acc-c": AccountCalls(in_flight=2, limit=limit),
         OTHERS: AccountCalls(in_flight=2, limit=2 * limit),
     }
+
+
+async def test_imports_under_way_are_added_up_and_those_that_nobody_goes_on_with_are_seen(container: Container) -> None:
+    batches = container.database.collection("batches")
+    now = container.clock.now()
+    for number, (handled, lease_until) in enumerate(
+        [(10, now + MINUTE), (300, now - MINUTE / 2), (5, now - 2 * MINUTE)]
+    ):
+        work = {"lease_until": lease_until, "handled": handled, "total": 1000}
+        await batches.insert_one(to_document(make_batch(batch_id=f"batch-{number}")) | {"current_import": work})
+    await batches.insert_one(to_document(make_batch(batch_id="batch-other")))
+
+    async with profiled(container.database) as operations:
+        seen = await MongoOverviews(container.database).look(now)
+
+    assert seen.imports == Imports(under_way=3, handled=315, expected=3000, stalled=1)
+    assert "IXSCAN { current_import.lease_until: 1 }" in {operation.plan for operation in operations}
 
 
 async def test_workers_are_counted_by_what_they_are(container: Container) -> None:

@@ -195,6 +195,10 @@ _SINGLE: list[tuple[str, str, Callable[[Overview, datetime], float]]] = [
     ("reservations", "Attempts for which money is reserved.", lambda seen, _: seen.reservations),
     ("stuck_jobs", "Jobs whose lease ran out over a minute ago, and nobody took them.", lambda seen, _: seen.stuck),
     ("open_batches", "Batches that run and do not sleep, up to 1,000.", lambda seen, _: seen.open_batches),
+    ("imports", "Imports under way.", lambda seen, _: seen.imports.under_way),
+    ("imports_stalled", "Those that nobody goes on with.", lambda seen, _: seen.imports.stalled),
+    ("import_contacts_handled", "Contacts that imports under way have written.", lambda seen, _: seen.imports.handled),
+    ("import_contacts_expected", "Contacts of imports under way.", lambda seen, _: seen.imports.expected),
     ("oldest_attempt_seconds", "Age of the oldest attempt that is not settled.", lambda seen, now: seen.oldest(now)),
     ("overview_age_seconds", "Age of these figures.", lambda seen, now: (now - seen.taken_at).total_seconds()),
 ]
