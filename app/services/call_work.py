@@ -77,7 +77,7 @@ class CallWork:
         await self._hints.take()
 
     async def take_over(self) -> int:
-        return await self._importing.resume_expired(self._control.stopping.is_set)
+        return await self._importing.resume_expired(lambda: self._control.leaves)
 
     async def tidy(self) -> None:
         await self._gate.ask_ceiling()

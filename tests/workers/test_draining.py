@@ -1,6 +1,7 @@
 """A worker that is asked to leave: it takes nothing new, and what it has comes to its end."""
 
 import asyncio
+from collections.abc import Callable
 
 from app.domain.jobs import JobState
 from tests.workers.conftest import Campaigns, RunningSimulator, has_state, numbers, until
@@ -67,3 +68,19 @@ async def test_a_draining_worker_adopts_nobodys_calls(campaigns: Campaigns, simu
     await leaving.runner().run()
 
     assert (await campaigns.job(batch)).worker_id == "staying"
+
+
+async def test_a_draining_worker_leaves_imports_to_the_others(campaigns: Campaigns) -> None:
+    worker = await campaigns.worker()
+    told: list[bool] = []
+
+    async def resume_expired(stopping: Callable[[], bool]) -> int:
+        told.append(stopping())
+        return 0
+
+    worker.work._importing.resume_expired = resume_expired  # type: ignore[method-assign] # to see what it is told
+    await worker.work.take_over()
+    worker.control.drain(60)
+    await worker.work.take_over()
+
+    assert told == [False, True]
