@@ -45,7 +45,7 @@ class JobEvent(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     ADOPTED = "adopted"
-    """Another worker took it over from `left_by`."""
+    """Somebody took it over from `left_by`, or the same worker took it up again."""
     HANDED_OVER = "handed_over"
     CANCEL_REQUESTED = "cancel_requested"
     RETRIED = "retried"
@@ -83,6 +83,8 @@ class TimelineEvent(BaseModel):
             return Message(code="timeline_intent_stored", params=params)
         if self.event is JobEvent.ADOPTED:
             unsure = "_unsure" if self.state is JobState.VERIFYING else ""
+            if self.left_by == self.by:
+                return Message(code=f"timeline_resumed{unsure}")
             return Message(code=f"timeline_adopted{unsure}", params={"left_by": self.left_by})
         return Message(code=f"timeline_{self.event.value}")
 

@@ -103,13 +103,17 @@ class CallWork:
                 with self._hints.listening(job):
                     await self._advance(job)
             except DatabaseUnavailable:
-                log.warning("job_let_go", state=job.state.value, reason="mongodb_unavailable")
+                log.warning("job_let_go", state=self._reached(job).value, reason="mongodb_unavailable")
                 self._metrics.job_let_go("mongodb_unavailable")
             except Exception:
-                log.exception("job_let_go", state=job.state.value, reason="error")
+                log.exception("job_let_go", state=self._reached(job).value, reason="error")
                 self._metrics.job_let_go("error")
             finally:
                 self._states.pop(job.job_id, None)
+
+    def _reached(self, job: Job) -> JobState:
+        """The state in which work on it began that did not end."""
+        return self._states.get(job.job_id, job.state)
 
     async def _advance(self, job: Job | None) -> None:
         while job is not None:

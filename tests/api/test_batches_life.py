@@ -92,6 +92,9 @@ async def test_holidays_are_changed_as_a_whole_and_null_forgets_them(api: httpx.
     for holidays in ({"country": "CL", "subdivision": "RM"}, {"country": "AR", "subdivision": None}):
         changed = await change(api, batch, call_settings={"holidays": holidays})
         assert changed["call_settings"] == batch["call_settings"] | {"holidays": holidays}
+    lower = await change(api, batch, call_settings={"holidays": {"country": "cl", "subdivision": "rm"}})
+    assert lower["call_settings"]["holidays"] == {"country": "CL", "subdivision": "RM"}
+    await change(api, batch, call_settings={"holidays": {"country": "Ar"}})
     other = await change(api, batch, call_settings={"max_attempts": 9})
     assert other["call_settings"]["holidays"]["country"] == "AR"
     none = await change(api, batch, call_settings={"holidays": None, "max_attempts": 3})
@@ -123,7 +126,7 @@ async def test_retry_rules_are_changed_piece_by_piece_and_null_removes(api: http
     [
         ({"name": " "}, ["name"], "string_too_short"),
         (
-            {"call_settings": {"holidays": {"country": "cl"}}},
+            {"call_settings": {"holidays": {"country": "xx"}}},
             ["call_settings", "holidays", "country"],
             "holidays_country_unknown",
         ),

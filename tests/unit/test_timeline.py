@@ -32,6 +32,13 @@ def test_an_adoption_says_whether_the_phone_may_have_rung() -> None:
     assert sure.code != unsure.code
 
 
+@pytest.mark.parametrize("state", [JobState.IN_CALL, JobState.VERIFYING])
+def test_a_worker_that_takes_up_its_own_job_is_no_other_worker(state: JobState) -> None:
+    message = make_event(JobEvent.ADOPTED, state=state, by="w", left_by="w").message
+    assert message.render("es").startswith("El mismo worker")
+    assert make_event(JobEvent.ADOPTED, state=state, by="v", left_by="w").message.render("es").startswith("Otro worker")
+
+
 def test_the_story_begins_with_the_creation() -> None:
     events, truncated = told(make_job(), [make_event(at=NOW + timedelta(seconds=1))])
     assert [event.event for event in events] == [JobEvent.CREATED, JobEvent.CLAIMED]

@@ -4,6 +4,9 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
+from structlog.testing import capture_logs
+
 from app.domain.accounts import AccountStatus
 from app.domain.batches import BatchStatus, Priority
 from app.domain.errors import DatabaseUnavailable
@@ -297,3 +300,19 @@ def counting(subject: Any, method: str) -> Counter:
 
     setattr(subject, method, counted)
     return counter
+
+
+async def test_the_log_of_a_job_that_is_let_go_names_the_state_it_was_in(
+    campaigns: Campaigns, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(_: Job) -> None:
+        raise RuntimeError
+
+    worker = await campaigns.worker()
+    _, job = await leased(campaigns, worker)
+    monkeypatch.setattr(worker.work._following, "follow", breaks)
+    with capture_logs() as logs:
+        await worker.work.process(job)
+    assert [(entry["event"], entry["state"]) for entry in logs if entry["event"] == "job_let_go"] == [
+        ("job_let_go", "in_call")
+    ]

@@ -60,11 +60,12 @@ class Holidays(Request):
     @field_validator("country")
     @classmethod
     def _known_country(cls, value: str) -> str:
-        if value not in supported_calendars():
+        country = value.strip().upper()
+        if country not in supported_calendars():
             raise invalid(
                 "holidays_country_unknown", value=value[:20], supported=", ".join(sorted(supported_calendars()))
             )
-        return value
+        return country
 
     @field_validator("subdivision")
     @classmethod
@@ -73,14 +74,15 @@ class Holidays(Request):
         if value is None or country is None:
             return value
         supported = supported_calendars()[country]
-        if value not in supported:
+        known = next((name for name in supported if name.casefold() == value.strip().casefold()), None)
+        if known is None:
             raise invalid(
                 "holidays_subdivision_unknown",
                 value=value[:20],
                 country=country,
                 supported=", ".join(sorted(supported)) or "–",
             )
-        return value
+        return known
 
 
 class OutcomeRule(Request):

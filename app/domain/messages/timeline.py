@@ -71,6 +71,14 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Otro worker continúa lo que dejó {left_by}, y averigua si el teléfono llegó a sonar",
         "en": "Another worker goes on with what {left_by} left, and finds out whether the phone rang",
     },
+    "timeline_resumed": {
+        "es": "El mismo worker continúa lo que había dejado",
+        "en": "The same worker goes on with what it had left",
+    },
+    "timeline_resumed_unsure": {
+        "es": "El mismo worker continúa lo que había dejado, y averigua si el teléfono llegó a sonar",
+        "en": "The same worker goes on with what it had left, and finds out whether the phone rang",
+    },
     "timeline_handed_over": {
         "es": "El worker se detiene y deja que otro continúe",
         "en": "The worker stops and lets another go on",
