@@ -19,6 +19,7 @@ from app.repositories.jobs import MongoJobs
 from app.services import batch_deletion
 from tests.api.conftest import BATCH, batch_body, problem
 from tests.api.test_access import somebody
+from tests.api.test_tenancy import WITH_IDS
 from tests.builders import NOW, make_job, make_record
 from tests.integration.wiring import make_claiming
 
@@ -293,3 +294,25 @@ async def test_a_retry_that_comes_together_with_the_deletion_calls_nobody(
     with pytest.raises(Conflict, match="batch_not_changeable"):
         await jobs.retry(failed, user="ana")
     assert (await jobs.get(failed)).job.state is JobState.CANCELLED
+
+
+OF_A_BATCH = [
+    (method, path)
+    for method, path in WITH_IDS
+    if "{batch_id}" in path and (method, path) != ("DELETE", "batches/{batch_id}")
+]
+
+
+@pytest.mark.parametrize(("method", "path"), OF_A_BATCH)
+async def test_no_route_knows_a_deleted_batch(
+    api: httpx.AsyncClient, container: Container, batch: Batch, method: str, path: str
+) -> None:
+    await cancelled(api, container, batch, CALLED)
+    work = (await api.get(f"batches/{batch['batch_id']}/imports")).json()[0]["import_id"]
+    await delete(api, batch)
+
+    filled = path.format(batch_id=batch["batch_id"], import_id=work)
+    file = {"file": ("lista.csv", b"nombre,telefono\nAna,+56983104521\n")}
+    body = {"name": "Otra"} if method == "PATCH" else {"phone": "+56983104521"}
+    sent: dict[str, Any] = {"files": file} if path.endswith("/upload") else {"json": body}
+    problem(await api.request(method, filled, **sent), 404, "batch_not_found")
