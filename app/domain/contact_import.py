@@ -260,7 +260,8 @@ def _phones(
                     report.error(column, "too_many_phones", limit=MAX_PHONES)
                     return phones
                 phones.append(found.e164)
-                _note(found, raw, column, custom, report)
+                if found.warnings or found.extension:
+                    _note(found, raw, column, custom, report)
     (report.warnings if phones else report.errors).extend(bad)
     if not phones and not bad:
         _no_phone(texts, layout, report)

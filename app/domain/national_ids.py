@@ -3,7 +3,8 @@
 import re
 from operator import mul
 
-_RUT = re.compile(r"0*([1-9]\d{5,7})([\dkK])")
+_RUT = re.compile(r"0*([1-9]\d{5,7})([\dkK])", re.ASCII)
+_VALUES = bytes.maketrans(b"0123456789", bytes(range(10)))
 _WEIGHTS = (2, 3, 4, 5, 6, 7, 2, 3)
 _SEPARATORS = re.compile(r"[\s.,\-\u2010-\u2015\u2212]+")
 
@@ -26,5 +27,5 @@ def _match(text: str) -> re.Match[str] | None:
 
 def _is_right(match: re.Match[str]) -> bool:
     number, digit = match.groups()
-    total = sum(map(mul, map(int, reversed(number)), _WEIGHTS))
+    total = sum(map(mul, reversed(number.encode().translate(_VALUES)), _WEIGHTS))
     return bool("0123456789K"[-total % 11] == digit.upper())

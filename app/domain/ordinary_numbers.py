@@ -43,9 +43,10 @@ def ordinary_number(cell: str, region: str | None) -> str | None:
 
     None says nothing about the cell.
     """
-    written = cell.translate(_PUNCTUATION)
+    written = cell if cell[1:].isdigit() else cell.translate(_PUNCTUATION)
     if written[:1] == "+":
-        region = _REGIONS.get(written[1:3]) or _REGIONS.get(written[1:4])
+        home = _REGIONS.get(written[1:3]) or _REGIONS.get(written[1:4])
+        return written if home and _pattern(home).fullmatch(written) else None
     if region not in _COUNTRY_CODES:
         return None
     match = _pattern(region).fullmatch(written)
