@@ -5,9 +5,9 @@ from difflib import get_close_matches
 
 from pydantic import BaseModel, Field
 
-from app.domain.column_mapping import slug
 from app.domain.contacts import ContactRow
 from app.domain.errors import FieldError
+from app.domain.header_words import slug
 from app.domain.messages import Message
 from app.domain.variables import GIVEN_BY_EVERY_CALL, own_variables, placeholders
 

@@ -10,14 +10,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from app.domain.column_mapping import (
     HEADER_SEARCH_ROWS,
-    WEAK,
     ColumnMapping,
     MappedColumn,
     find_header,
     key_of_custom,
-    slug,
 )
 from app.domain.errors import FieldError, InvalidInput
+from app.domain.header_words import WEAK, slug
 from app.domain.tables import Row, cell_text
 
 LONGEST_CHOICE = 65_536

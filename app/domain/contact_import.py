@@ -17,7 +17,8 @@ from app.domain.contacts import MAX_PHONES, Contact, ContactRow
 from app.domain.errors import FieldError
 from app.domain.national_ids import has_wrong_check_digit
 from app.domain.ordinary_numbers import ordinary_number
-from app.domain.phone_numbers import PhoneNumber, normalise_phone, region_of_country, split_phones
+from app.domain.phone_numbers import PhoneNumber, normalise_phone, split_phones
+from app.domain.phone_regions import region_of_country
 from app.domain.tables import MAX_CELL_CHARS, Cell, Row, Table, one_line, row_texts, shown
 
 _NAME_PARTS = ("first_name", "middle_name", "last_name", "second_last_name")

@@ -30,7 +30,7 @@ class Contact(BaseModel):
 
     `dni` is the national id, whatever the country calls it (RUT, DNI). It also stays in `custom_fields` under
     its own column's name, so that a script can say it. `timezone` is an IANA name, by whose clocks the contact is
-    called; None: by the batch's. `custom_fields` keys are slugs (column_mapping.slug).
+    called; None: by the batch's. `custom_fields` keys are slugs (header_words.slug).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -14,7 +14,8 @@ from app.domain.jobs import JobState
 from app.domain.messages import Message
 from app.domain.money import Plan, Pricing, Unit
 from app.domain.person_caps import PersonCap
-from app.domain.phone_numbers import normalise_phone, region_of_timezone
+from app.domain.phone_numbers import normalise_phone
+from app.domain.phone_regions import region_of_timezone
 from app.domain.ports import Accounts, Batches, Jobs, Time, Transactions
 from app.domain.reading import Place, percent
 from app.domain.searching import NameSort, Search

@@ -14,7 +14,7 @@ from app.domain.accounts import Account
 from app.domain.batches import Batch, BatchStatus, CallSettings, Priority, ScheduleType, VoiceSettings
 from app.domain.errors import Conflict, FieldError, InvalidInput, NotFound
 from app.domain.imports import IMPORT_LEASE
-from app.domain.phone_numbers import region_of_timezone
+from app.domain.phone_regions import region_of_timezone
 from app.domain.ports import Accounts, Batches, Time, Uploads
 from app.domain.recurrence import Recurrence, RecurrenceRule
 from app.domain.script_check import refusals_of

@@ -5,9 +5,9 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from app.domain.batches import Batch, BatchStatus
-from app.domain.column_mapping import slug
 from app.domain.errors import Conflict, NotFound
 from app.domain.explanation import Obstacle, explain
+from app.domain.header_words import slug
 from app.domain.jobs import Job
 from app.domain.messages import Language, render
 from app.domain.ports import Batches, Time

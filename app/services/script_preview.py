@@ -10,7 +10,7 @@ from app.domain.available_variables import AvailableVariables, MissingVariable
 from app.domain.batches import VoiceSettings
 from app.domain.contacts import ContactRow
 from app.domain.errors import FieldError, InvalidInput, NotFound
-from app.domain.phone_numbers import region_of_timezone
+from app.domain.phone_regions import region_of_timezone
 from app.domain.ports import Accounts, Time, Uploads
 from app.domain.script_check import Warned, refusals_of, warnings_of
 from app.domain.variables import SCRIPT_VARIABLE, call_variables, contact_variables, missing_variables

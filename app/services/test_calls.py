@@ -17,7 +17,8 @@ from app.domain.errors import Conflict, FieldError, InvalidInput, NotFound, TooM
 from app.domain.imports import IMPORT_LEASE
 from app.domain.jobs import Job
 from app.domain.jobs import job_id as job_id_of
-from app.domain.phone_numbers import mask, region_of_timezone
+from app.domain.phone_numbers import mask
+from app.domain.phone_regions import region_of_timezone
 from app.domain.ports import Accounts, BatchContacts, Batches, Jobs, Time
 from app.domain.searching import AgeSort
 from app.domain.test_call import (

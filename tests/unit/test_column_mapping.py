@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.column_mapping import ColumnMapping, find_header, map_columns, slug
+from app.domain.column_mapping import ColumnMapping, find_header, map_columns
+from app.domain.header_words import slug
 from app.domain.tables import Cell, Row
 
 

@@ -6,15 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.phone_numbers import (
-    E164_PATTERN,
-    PhoneNumber,
-    mask,
-    normalise_phone,
-    region_of_country,
-    region_of_timezone,
-    split_phones,
-)
+from app.domain.phone_numbers import E164_PATTERN, PhoneNumber, mask, normalise_phone, split_phones
+from app.domain.phone_regions import region_of_country, region_of_timezone
 
 REGIONS = st.sampled_from(["CL", "AR", "MX", "BR", "PE", "CO", "US", None])
 

@@ -25,7 +25,7 @@ from app.domain.accounts import AccountStatus, Features
 from app.domain.errors import FieldError, InvalidInput
 from app.domain.money import Plan, Pricing
 from app.domain.person_caps import MAX_CAPS, CapCounts, CapPeriod, PersonCap
-from app.domain.phone_numbers import region_of_country
+from app.domain.phone_regions import region_of_country
 from app.services.accounts import NewAccount
 
 

@@ -10,7 +10,7 @@ from app.api.schemas.call_settings import CallSettingsReply, CallSettingsRequest
 from app.api.schemas.common import FutureInstant, Instant, Reply, Request, invalid
 from app.domain.calling_hours import CallingHours
 from app.domain.messages import Language
-from app.domain.phone_numbers import region_of_timezone
+from app.domain.phone_regions import region_of_timezone
 from app.domain.upcoming_windows import Window, clock_changes, next_windows, skipped_holidays
 from app.domain.use_cases import Column, UseCase
 
