@@ -103,8 +103,8 @@ def main(
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as loop:
             if drain:
-                chosen = _chosen(None if everywhere else worker_id, everywhere=everywhere)
-                raise typer.Exit(0 if loop.run(_drain(settings, chosen, timedelta(seconds=within))) else 1)
+                drained = loop.run(_drain(settings, None if everywhere else worker_id, everywhere, within))
+                raise typer.Exit(0 if drained else 1)
             loop.run(_run(settings, name, once=once))
     except DatabaseUnsuitable as error:
         typer.echo(str(error), err=True)
@@ -119,11 +119,12 @@ def _chosen(worker_id: str | None, *, everywhere: bool) -> Callable[[Worker], bo
     return lambda worker: worker.host == socket.gethostname()
 
 
-async def _drain(settings: Settings, chosen: Callable[[Worker], bool], within: timedelta) -> bool:
+async def _drain(settings: Settings, worker_id: str | None, everywhere: bool, within: int) -> bool:
+    chosen, by = _chosen(worker_id, everywhere=everywhere), f"call_worker@{socket.gethostname()}"
     async with open_container(settings) as container:
         try:
             await container.database.check()
-            return await draining.drain(container, chosen, within, f"call_worker@{socket.gethostname()}")
+            return await draining.drain(container, chosen, timedelta(seconds=within), by, named=worker_id is not None)
         except Unavailable as error:
             typer.echo(error.message.render("en"), err=True)
             return False

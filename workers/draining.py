@@ -15,17 +15,21 @@ SPARE_SECONDS = 30.0
 """For a worker to notice that it was asked, and to say that it has stopped."""
 
 
-async def drain(container: Container, chosen: Callable[[Worker], bool], within: timedelta, user: str) -> bool:
+async def drain(
+    container: Container, chosen: Callable[[Worker], bool], within: timedelta, user: str, *, named: bool
+) -> bool:
     """Ask those `chosen` of the workers at work, and wait for their end; whether all have stopped.
 
-    Says what happens on standard output. Raises Unavailable if MongoDB is away at the start.
+    One that was `named` must be known, or its name is wrong. Says what happens on standard output. Raises Unavailable
+    if MongoDB is away at the start.
     """
     await container.synchronise_clock()
     now = container.clock.now()
-    waiting = [worker for worker in await container.workers.list() if worker.is_at_work(now) and chosen(worker)]
+    known = [worker for worker in await container.workers.list() if chosen(worker)]
+    waiting = [worker for worker in known if worker.is_at_work(now)]
     if not waiting:
-        typer.echo("No such worker is at work.")
-        return True
+        typer.echo("No such worker is at work." if known or not named else "There is no worker of that name.")
+        return bool(known) or not named
     for worker in waiting:
         try:
             await container.workers.drain(worker.worker_id, within, user=user)

@@ -76,7 +76,9 @@ class RequestContext:
 
     def _count(self, scope: Scope, status: int, started_at: float) -> None:
         """Until its answer begins: a stream of events lasts as long as somebody looks."""
-        runtime: Runtime = scope["app"].state.runtime
+        runtime: Runtime | None = getattr(scope["app"].state, "runtime", None)
+        if runtime is None:
+            return  # served without its lifespan
         elapsed = self._clock.monotonic() - started_at
         runtime.container.metrics.request_answered(scope["method"], route_pattern(scope), status, elapsed)
 

@@ -32,7 +32,7 @@ def test_help_names_the_options_without_any_settings() -> None:
     done = run("--help", COLUMNS="120")
 
     assert done.returncode == 0
-    for option in ("--concurrency", "--worker-id", "--once"):
+    for option in ("--concurrency", "--worker-id", "--once", "--drain", "--health-file", "--metrics-port"):
         assert option in done.stdout
 
 

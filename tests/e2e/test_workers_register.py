@@ -98,6 +98,9 @@ async def test_workers_are_seen_lost_and_drained(
         assert (await api.put(f"/workers/{worker_id}/drain")).json()["state"] == "draining"
         assert wait_end(stack.parts.pop("worker-3")) == 0
         assert "worker_asked_to_drain" in log_of(drained)
+        unknown = drain(stack, "--worker-id", "worker-9")
+        assert unknown.communicate(timeout=60)[0].strip() == "There is no worker of that name."
+        assert unknown.returncode == 1
         nobody = drain(stack, "--all")
         assert nobody.communicate(timeout=60)[0].strip() == "No such worker is at work."
         assert nobody.returncode == 0

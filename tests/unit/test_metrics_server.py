@@ -1,9 +1,14 @@
 """The little HTTP of a worker's metrics, by a real client and a rude one."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import httpx
+from structlog.testing import capture_logs
 
+from app.bootstrap import open_container
+from tests.conftest import make_settings
+from workers.call_worker import Loops, _serve_metrics
 from workers.metrics_server import MetricsServer
 
 TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -40,6 +45,16 @@ async def test_the_token_is_asked_for() -> None:
         assert (answer.status_code, answer.text) == (200, "x 1\n")
         # Whoever restarts what hangs has no token.
         assert (await http.get("/health/live")).status_code == 200
+
+
+async def test_a_taken_port_is_said_and_costs_no_call() -> None:
+    metrics = MetricsServer("", TYPE, lambda: b"x 1\n", list)
+    async with metrics.serving("127.0.0.1", 0) as port, AsyncExitStack() as beside:
+        settings = make_settings("mongodb://127.0.0.1:9/?replicaSet=rs0", worker_metrics_port=port)
+        async with open_container(settings) as container:
+            with capture_logs() as log:
+                await _serve_metrics(container, Loops(), beside)
+    assert [(entry["event"], entry["port"]) for entry in log] == [("metrics_not_served", port)]
 
 
 async def test_nonsense_and_silence_harm_nobody() -> None:
