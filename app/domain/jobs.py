@@ -23,6 +23,11 @@ def job_id(batch_id: str, number: int) -> str:
     return f"{batch_id}-{number:06d}"
 
 
+def computed_of(contact: Contact) -> dict[str, object]:
+    """The computed fields of the contact's job, for whoever stores jobs without making each."""
+    return {"person_keys": person_keys(contact), "name_words": name_words(contact.name), "zone": contact.timezone or ""}
+
+
 class JobState(StrEnum):
     """What each state means, who moves a job out of it, and what a crash leaves."""
 

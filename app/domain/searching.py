@@ -96,5 +96,7 @@ def contact_search(typed: str, country: str | None) -> Search | None:
 
 def _words(text: str) -> list[str]:
     if not text.isascii():
-        text = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
+        # Most letters are ASCII, and this is done for each contact of a list.
+        apart = unicodedata.normalize("NFKD", text)
+        text = "".join([char for char in apart if char < "\x80" or not unicodedata.combining(char)])
     return _WORD.findall(text.casefold())

@@ -17,10 +17,11 @@ class Explaining:
         self._time = time
 
     async def obstacles(self, batches: Sequence[tuple[Batch, Progress]]) -> dict[str, Obstacle | None]:
-        """By batch. One question to the accounts, however many batches."""
-        accounts = await self._accounts.get_many({batch.account_id for batch, _ in batches})
+        """By batch. One question to the accounts, however many batches; none if no batch runs."""
+        running = {batch.account_id for batch, _ in batches if batch.status is BatchStatus.RUNNING}
+        accounts = await self._accounts.get_many(running) if running else {}
         now = self._time.now()
-        hold = await self._hold(now)
+        hold = await self._hold(now) if running else None
         return {
             batch.batch_id: batch_obstacle(batch, accounts.get(batch.account_id), progress, now, hold=hold)
             for batch, progress in batches

@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from zoneinfo import available_timezones
 
 import pytest
 
 from app.bootstrap import Container
-from app.domain.batches import Batch, BatchStatus, Priority, ScheduleType, VoiceSettings
+from app.domain.batches import MAX_TIME_ZONES, Batch, BatchStatus, Priority, ScheduleType, VoiceSettings
 from app.domain.column_mapping import ColumnMapping
 from app.domain.contact_list import ContactPiece, ListSummary
 from app.domain.contacts import person_keys
-from app.domain.errors import Conflict, DatabaseUnavailable
+from app.domain.errors import Conflict, DatabaseUnavailable, InvalidInput
 from app.domain.imports import IMPORT_LEASE, Import, ImportStatus
 from app.domain.jobs import Job, JobState, WaitingFor
 from app.domain.recurrence import Frequency, RecurrenceRule
@@ -89,6 +90,7 @@ class Site:
             ]
             for row, contact in rows:
                 summary.variables.count(row, own_variables(contact))
+                summary.time_zones |= {contact.timezone} if contact.timezone else set()
             listed = [(row, contact.model_dump(exclude_none=True)) for row, contact in rows]
             persons = [(row, person_keys(contact)) for row, contact in rows]
             await self.uploads.save_contacts(
@@ -154,6 +156,11 @@ class Site:
     async def resume(self, stopping: Callable[[], bool] = never) -> None:
         """What every worker does once a second."""
         await self.importer().resume_expired(stopping)
+
+    async def resume_all(self) -> None:
+        """Once the leases of the dead are over."""
+        self.time.advance(IMPORT_LEASE)
+        await self.resume()
 
     async def stored(self, batch: Batch) -> Batch:
         found = await self.batches.get(batch.batch_id)
@@ -264,6 +271,29 @@ async def test_nobody_is_called_before_all_contacts_are_there(site: Site) -> Non
     assert await site.claim() == []
 
 
+async def test_the_zones_of_its_contacts_are_known_before_any_is_there(site: Site) -> None:
+    """The claim looks only into zones that the batch has: a job of another one would never be called."""
+    await site.upload(1, timezone="America/Lima")
+    batch = await site.create(tasks=site.nobody)
+    assert batch.contact_timezones == ["America/Lima"]
+    await site.upload(2, timezone="America/Tijuana", upload_id="upload-2")
+    await site.resume_all()
+    await site.service(site.nobody).add(batch.batch_id, NewContacts("upload-2"), user="ana")
+    assert (await site.stored(batch)).zones == ["", "America/Lima", "America/Tijuana"]
+
+
+async def test_contacts_of_too_many_zones_are_refused_and_nothing_is_left_of_them(site: Site) -> None:
+    zones = sorted(zone for zone in available_timezones() if zone.startswith("America/"))
+    contacts = [
+        {"name": "Ana", "phones": [phone(n)], "timezone": zone} for n, zone in enumerate(zones[: MAX_TIME_ZONES + 1])
+    ]
+    with pytest.raises(InvalidInput) as refused:
+        await site.create(None, contacts=contacts)
+    assert refused.value.errors[0].message.code == "too_many_time_zones"
+    for name in ("batches", "jobs", "uploads", "upload_chunks"):
+        assert await site.database.collection(name).count_documents({}) == 0
+
+
 # Killed -----------------------------------------------------------------------------------------------------------
 
 STEPS = {
@@ -294,8 +324,7 @@ async def test_whoever_is_killed_a_worker_goes_on_where_it_stopped(
     await site.resume()
     is_over = (repository, method, after) == ("_imports", "close", 1)
     assert (await site.stored(batch)).status is (RUNNING if is_over else BatchStatus.IMPORTING), "its lease runs on"
-    site.time.advance(IMPORT_LEASE)
-    await site.resume()
+    await site.resume_all()
     done = await site.stored(batch)
     assert (done.status, done.total_jobs, done.current_import) == (RUNNING, CONTACTS - 2, None)
     assert await site.phones() == ALL[:-2]
@@ -383,8 +412,7 @@ async def test_without_mongodb_it_waits_for_whoever_goes_on(site: Site) -> None:
     unlucky._jobs.insert_contacts = away  # type: ignore[method-assign, assignment] # MongoDB is away
     await unlucky.carry_on(batch, never)
     assert calls == 1
-    site.time.advance(IMPORT_LEASE)
-    await site.resume()
+    await site.resume_all()
     assert ((await site.stored(batch)).status, await site.phones()) == (RUNNING, ALL)
 
 
@@ -490,8 +518,7 @@ async def test_a_running_batch_is_not_completed_while_contacts_come_in(site: Sit
     await site.claim()
     assert (await site.stored(batch)).status is RUNNING
     await site.database.collection("batches").update_one({}, {"$set": {"total_jobs": 2}})
-    site.time.advance(IMPORT_LEASE)
-    await site.resume()
+    await site.resume_all()
     assert len(await site.claim()) == 1
 
 
@@ -562,8 +589,7 @@ async def test_a_request_repeated_after_a_kill_adds_nothing_twice(site: Site, me
     with pytest.raises(Killed):
         await doomed.carry_on(await site.stored(batch), never)
     assert (await site.service().add(batch.batch_id, order, user="ana")).import_id == first.import_id
-    site.time.advance(IMPORT_LEASE)
-    await site.resume()
+    await site.resume_all()
     assert (await site.service().add(batch.batch_id, order, user="ana")).import_id == first.import_id
     assert await site.phones() == [phone(0), phone(1), phone(2)]
 
