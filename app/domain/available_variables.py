@@ -9,10 +9,14 @@ from app.domain.contacts import ContactRow
 from app.domain.errors import FieldError
 from app.domain.header_words import slug
 from app.domain.messages import Message
+from app.domain.tables import shown
 from app.domain.variables import GIVEN_BY_EVERY_CALL, own_variables, placeholders
 
 FIRST_ROWS = 50
 """Rows without a value that are named; the count tells of the rest."""
+MOST_SUGGESTIONS = 20
+_MOST_NAMES = 20
+"""Named in one message."""
 _ALIKE = 0.8
 """As difflib measures: `mnto` means `monto`, but `telefono_aval` not `telefono`."""
 
@@ -39,9 +43,10 @@ class MissingVariable(BaseModel):
     def message(self) -> Message:
         if not self.is_unknown:
             return Message(code="variable_missing_in_some", params={"name": self.name, "rows": self.rows})
+        written = shown(self.name)
         if self.suggestion is None:
-            return Message(code="variable_unknown", params={"name": self.name})
-        return Message(code="variable_misspelt", params={"name": self.name, "suggestion": self.suggestion})
+            return Message(code="variable_unknown", params={"name": written})
+        return Message(code="variable_misspelt", params={"name": written, "suggestion": self.suggestion})
 
 
 class AvailableVariables(BaseModel):
@@ -85,14 +90,17 @@ class AvailableVariables(BaseModel):
         """The names that `script` uses and some contact has no value for, in the script's order."""
         names = self.names(given)
         always = {*given, *GIVEN_BY_EVERY_CALL}
-        found = ((name, self._gap(name)) for name in placeholders(script) if name not in always)
+        found = [(name, self._gap(name)) for name in placeholders(script) if name not in always]
+        # Looking for each name that was meant takes a while: whoever misspelt more has another problem.
+        unknown = [name for name, _ in found if name not in self.gaps][:MOST_SUGGESTIONS]
+        meant = {name: nearest_name(name, names) for name in unknown}
         return [
             MissingVariable(
                 name=name,
                 rows=gap.rows,
                 first_rows=gap.first_rows,
                 is_unknown=name not in self.gaps,
-                suggestion=None if name in self.gaps else nearest_name(name, names),
+                suggestion=meant.get(name),
             )
             for name, gap in found
             if gap.rows
@@ -125,11 +133,15 @@ def missing_errors(missing: list[MissingVariable], limit: int) -> list[FieldErro
         for row in variable.first_rows:
             names_by_row.setdefault(row, []).append(variable.name)
     errors += [
-        FieldError.of(("script_content",), "variables_missing", row=row, names=", ".join(names))
+        FieldError.of(("script_content",), "variables_missing", row=row, names=_listed(names))
         for row, names in sorted(names_by_row.items())
     ]
     errors = errors[:limit]
     return errors + [_error(variable) for variable in partly if variable.rows > len(variable.first_rows)]
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join([*names[:_MOST_NAMES], *("…" for _ in names[_MOST_NAMES:][:1])])
 
 
 def _error(variable: MissingVariable) -> FieldError:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from pydantic import BaseModel, ConfigDict
 
@@ -9,6 +10,7 @@ from app.domain.available_variables import AvailableVariables
 from app.domain.batches import VoiceSettings
 from app.domain.errors import FieldError
 from app.domain.messages import Message
+from app.domain.tables import shown
 from app.domain.variables import PLACEHOLDER, SCRIPT_VARIABLE, placeholders
 from app.domain.voice import ignored, voice_errors
 
@@ -20,6 +22,7 @@ MOST_PLACEHOLDERS = 1000
 _CHARS_A_TOKEN = 3.5
 """Of Spanish, roughly."""
 _SINGLE = re.compile(r"(?<!\{)\{\s*([^\W\d]\w{0,60})\s*\}(?!\})")
+_MOST_OF_A_KIND = 20
 _EXCERPT_CHARS = 30
 
 
@@ -55,18 +58,17 @@ def _of_script(script: str) -> Iterator[Message]:
         if script:
             yield Message(code="script_empty")
         return
-    for name in placeholders(script):
-        known, bar, written_filter = name.partition("|")
-        if bar:
-            params = {"name": known.strip(), "filter": written_filter.strip()}
-            yield Message(code="script_filter_unknown", params=params)
+    for name in [name for name in placeholders(script) if "|" in name][:_MOST_OF_A_KIND]:
+        known, _, written_filter = name.partition("|")
+        params = {"name": shown(known.strip()), "filter": shown(written_filter.strip())}
+        yield Message(code="script_filter_unknown", params=params)
     if not all(name.strip() for name in PLACEHOLDER.findall(script)):
         yield Message(code="script_placeholder_empty")
     rest = PLACEHOLDER.sub(" ", script)
     for braces, code in (("{{", "script_placeholder_unclosed"), ("}}", "script_placeholder_unopened")):
         if (at := rest.find(braces)) >= 0:
             yield Message(code=code, params={"excerpt": _around(rest, at)})
-    for found in _SINGLE.finditer(rest):
+    for found in islice(_SINGLE.finditer(rest), _MOST_OF_A_KIND):
         yield Message(code="script_single_braces", params={"excerpt": found.group(), "name": found.group(1)})
     tokens = round(len(script) / _CHARS_A_TOKEN)
     if tokens > FREE_TOKENS:

@@ -18,6 +18,8 @@ _NATIONAL_IDS = ("dni", "rut", "run", "cedula", "cuit", "cuil", "cpf", "curp", "
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SHOWN_CHARS = 40
 MAX_CUSTOM_FIELDS = 256
+MAX_FIELD_NAMES = 512
+"""Different ones, over all contacts of a request: as two widest sheets have. More are data in the place of names."""
 MAX_ERRORS = 200
 """No answer lists more problems than this: after so many, the list itself is wrong."""
 
@@ -26,12 +28,17 @@ def contacts_from_json(items: list[dict[str, Any]], region: str | None) -> list[
     """The contacts of `items`, numbered from 1. Raises InvalidInput naming every wrong field, at most MAX_ERRORS."""
     rows: list[ContactRow] = []
     errors: list[FieldError] = []
+    names: set[str] = set()
     for index, item in enumerate(items):
         found: list[FieldError] = []
         contact = _contact(item, region, found)
         errors += [FieldError(loc=("contacts", index, *error.loc), message=error.message) for error in found]
         if contact is not None:
             rows.append(ContactRow(index + 1, contact))
+            names |= contact.custom_fields.keys()
+        if len(names) > MAX_FIELD_NAMES:
+            errors.append(FieldError.of(("contacts", index), "too_many_field_names", limit=MAX_FIELD_NAMES))
+            break
         if len(errors) >= MAX_ERRORS:
             break
     if errors:

@@ -21,6 +21,7 @@ from app.domain.phone_numbers import mask
 from app.domain.phone_regions import region_of_timezone
 from app.domain.ports import Accounts, BatchContacts, Batches, Jobs, Time
 from app.domain.searching import AgeSort
+from app.domain.tables import shown
 from app.domain.test_call import (
     BATCH_PREFIX,
     DAY,
@@ -32,7 +33,7 @@ from app.domain.test_call import (
 )
 from app.domain.variables import GIVEN_BY_EVERY_CALL, own_variables, placeholders
 from app.services.batch_events import log_event
-from app.services.contact_requests import contacts_from_json
+from app.services.contact_requests import MAX_ERRORS, contacts_from_json
 from app.services.half_made import undo_import
 from app.services.ids import new_id
 
@@ -221,7 +222,12 @@ def _refuse_missing(script: str, contact: Contact) -> None:
     known = {*own_variables(contact), *GIVEN_BY_EVERY_CALL}
     missing = [name for name in placeholders(script) if name not in known]
     if missing:
-        raise InvalidInput([FieldError.of(("variables", name), "test_variable_missing", name=name) for name in missing])
+        raise InvalidInput(
+            [
+                FieldError.of(("variables", shown(name)), "test_variable_missing", name=shown(name))
+                for name in missing[:MAX_ERRORS]
+            ]
+        )
 
 
 def _as_asked(error: FieldError) -> FieldError:

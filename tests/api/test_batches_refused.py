@@ -164,6 +164,11 @@ def contact(**changes: Any) -> dict[str, Any]:
             ["contacts", 0, "custom_fields"],
             "too_many_custom_fields",
         ),
+        (
+            {"contacts": [contact(**{f"campo_{who}_{n}": "x" for n in range(200)}) for who in range(3)]},
+            ["contacts", 2],
+            "too_many_field_names",
+        ),
         ({"upload_id": "upload-1"}, ["upload_id"], "contacts_or_upload"),
     ],
 )

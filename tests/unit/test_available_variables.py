@@ -68,6 +68,17 @@ def test_a_name_that_nobody_has_is_told_once_with_the_one_that_was_meant() -> No
     )
 
 
+def test_no_answer_grows_with_what_somebody_made_up() -> None:
+    available = AvailableVariables.of(rows(*[{f"c{n}": "1" for n in range(200)}, {}]))
+    script = "".join(f"{{{{{'x' * 400}{n}}}}} {{{{c{n}}}}}" for n in range(100))
+    missing = available.missing(script)
+    assert len(missing) == 200
+    errors = missing_errors(missing, 200)
+    assert all(len(error.message.render("es")) < 300 for error in errors)
+    (row,) = [error for error in errors if error.message.code == "variables_missing"]
+    assert row.message.params["names"].endswith("c19, …")
+
+
 def test_names_that_every_contact_is_given_besides_are_not_missing() -> None:
     available = AvailableVariables.of(rows({}))
     assert available.missing("{{fecha_limite}} {{empresa}}", given=["fecha_limite"]) == []

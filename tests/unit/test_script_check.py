@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.domain.available_variables import AvailableVariables
 from app.domain.batches import VoiceSettings
@@ -58,3 +60,13 @@ def test_a_column_under_the_scripts_own_name_does_not_arrive() -> None:
     available = AvailableVariables.of([ContactRow(2, make_contact(custom_fields={"script": "x"}))])
     assert said("Hola {{script}}", available=available) == [("script_column_replaced", {"name": "script"})]
     assert said("Hola", available=AvailableVariables.of([])) == []
+
+
+@given(st.text(alphabet="{}| nombre\n{}", max_size=60))
+def test_whatever_is_written_it_can_be_said_what_is_wrong_with_it(script: str) -> None:
+    available = AvailableVariables.of([ContactRow(2, make_contact())])
+    for warned in said(script, available=available):
+        assert warned
+    for variable in available.missing(script):
+        assert variable.message.render("es")
+        assert variable.message.render("en")

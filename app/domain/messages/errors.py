@@ -346,6 +346,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "El nombre del campo no sirve: hasta {limit} caracteres, y no puede empezar con $.",
         "en": "This is no name for a field: at most {limit} characters, not starting with $.",
     },
+    "too_many_field_names": {
+        "es": "Los contactos tienen en total más de {limit} campos distintos. ¿Hay datos en lugar de nombres?",
+        "en": "The contacts have more than {limit} different fields in all. Are there data in the place of names?",
+    },
     "too_many_custom_fields": {
         "es": "El contacto tiene más de {limit} campos propios.",
         "en": "The contact has more than {limit} custom fields.",
