@@ -20,7 +20,7 @@ RETRY_MILLISECONDS = 3000
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 """nginx holds nothing back, and nobody stores or compresses."""
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    200: {"description": "The stream.", "content": {"text/event-stream": {"example": "event: status\ndata: {}\n\n"}}}
 }
 
 

@@ -1,5 +1,7 @@
 """What the OpenAPI document says of every operation alike, so that no route has to: its refusals and its headers."""
 
+import json
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -53,7 +55,8 @@ def complete(schema: Json) -> None:
     components["schemas"] = {
         name: found for name, found in components["schemas"].items() if "ValidationError" not in name
     }
-    _simplify(schema)
+    for body in _requests(schema):
+        _simplify(body)
     for path, method, operation in operations(schema):
         for parameter in operation.get("parameters", []):
             _drop_null(parameter["schema"])
@@ -138,7 +141,7 @@ def _is_readable_below(schema: Json, path: str) -> bool:
 
 
 def _simplify(node: Any) -> None:
-    """A decimal is a number: that a text of digits is accepted too need not be in a generated client."""
+    """In requests a decimal is a number: that a text of digits is accepted too need not be in a generated client."""
     if isinstance(node, list):
         for part in node:
             _simplify(part)
@@ -147,12 +150,26 @@ def _simplify(node: Any) -> None:
     for part in node.values():
         _simplify(part)
     options = node.get("anyOf", [])
-    numbers = [option for option in options if option.get("type") == "number"]
-    if numbers:
-        others = [option for option in options if option.get("type") != "number" and "pattern" not in option]
-        _put_options(node, numbers + others)
+    digits = [option for option in options if option.get("type") == "string" and option.keys() <= {"type", "pattern"}]
+    if digits and any(option.get("type") == "number" for option in options):
+        _put_options(node, [option for option in options if option not in digits])
         if isinstance(node.get("default"), str):
             node["default"] = float(node["default"])
+
+
+def _requests(schema: Json) -> Iterator[Json]:
+    """The schemas that bodies of requests are made of, and they alone."""
+    schemas, found = schema["components"]["schemas"], set[str]()
+    waiting = {name for _, _, operation in operations(schema) for name in _names_in(operation.get("requestBody", {}))}
+    while waiting:
+        found |= waiting
+        waiting = {name for known in waiting for name in _names_in(schemas[known])} - found
+    for name in sorted(found):
+        yield schemas[name]
+
+
+def _names_in(node: Json) -> set[str]:
+    return set(re.findall(r"#/components/schemas/([\w-]+)", json.dumps(node)))
 
 
 def _drop_null(schema: Json) -> None:

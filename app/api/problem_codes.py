@@ -151,7 +151,7 @@ def example_of(status: int) -> dict[str, Any]:
         errors = [{"loc": ["contact_email"], "msg": msg, "type": "email_not_an_address"}]
         detail = f"contact_email: {msg}"
     elif code == "invalid_json":
-        detail = render("input_json_invalid", error="Expecting value")
+        detail = render("input_json_invalid", position=12)
         errors = [{"loc": [12], "msg": detail, "type": "json_invalid"}]
     else:
         detail = render(code, **kind.params)

@@ -232,8 +232,11 @@ def _translated(problem: dict[str, Any], language: Language) -> str:
         kind = f"string_{kind}"
     code = f"input_{kind}" if f"input_{kind}" in CATALOGUE else kind
     if code not in CATALOGUE:
-        return str(problem["msg"])
+        # Whatever pydantic says is English.
+        code = "input_value_error"
     params = dict(problem.get("ctx") or {})
+    if kind == "json_invalid":
+        params["position"] = problem["loc"][-1]
     if "expected" in params:
         params["expected"] = str(params["expected"]).replace(" or ", ", ")
     return render(code, language, **params)

@@ -12,7 +12,7 @@ from app.api.language import language_of
 from app.config import Settings
 from app.domain.messages import CATALOGUE
 from app.main import create_app
-from tests.api.conftest import API, BATCH, problem, running
+from tests.api.conftest import API, BATCH, error_at, problem, running
 
 
 async def test_an_unknown_route(api: httpx.AsyncClient) -> None:
@@ -29,6 +29,32 @@ async def test_all_methods_of_an_address_are_named(api: httpx.AsyncClient) -> No
     """Each is a route of its own."""
     assert set((await api.delete("accounts")).headers["allow"].split(", ")) == {"GET", "POST"}
     assert set((await api.post("batches/x")).headers["allow"].split(", ")) >= {"GET", "PATCH"}
+
+
+async def test_where_json_ends_to_be_json_is_said_in_spanish(api: httpx.AsyncClient) -> None:
+    answer = await api.post("batches", content='{"a": x}', headers={"Content-Type": "application/json"})
+    assert problem(answer, 400, "invalid_json")["detail"].endswith("deja de serlo en el carácter 6.")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "place"),
+    [
+        ("accounts/acc-chile-001/topup", {"credits": True}, "credits"),
+        ("accounts", {"billing_increment_seconds": False}, "billing_increment_seconds"),
+        ("api-keys", {"name": "ERP", "role": "viewer", "expires_at": 4102444800}, "expires_at"),
+        ("api-keys", {"name": "ERP", "role": "viewer", "expires_at": "4102444800"}, "expires_at"),
+    ],
+)
+async def test_what_python_would_take_for_something_else(
+    api: httpx.AsyncClient, account: dict[str, Any], path: str, body: dict[str, Any], place: str
+) -> None:
+    """True is 1 to it, and a number is seconds since 1970."""
+    assert error_at(await api.post(path, json=body), place)["type"] in {"int_type", "datetime_type"}
+
+
+async def test_a_number_is_no_date(api: httpx.AsyncClient, account: dict[str, Any]) -> None:
+    answer = await api.get("accounts/acc-chile-001/activity", params={"end_date": "0"})
+    assert error_at(answer, "query", "end_date")["msg"] == "Debe ser una fecha ISO 8601, como 2025-11-03."
 
 
 @pytest.mark.parametrize("content", ['{"account_id": ', "{'a': 1}", "", "[1, 2", '{"a": 1} x'])

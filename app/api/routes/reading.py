@@ -9,6 +9,7 @@ from app.api.conditional import NOT_MODIFIED, IfNoneMatch, answer
 from app.api.deps import ContainerDep, PrincipalDep
 from app.api.openapi import problems
 from app.api.pagination import CursorPageDep, announce_places
+from app.api.schemas.common import Day
 from app.api.schemas.reading import (
     ActivityReply,
     DashboardReply,
@@ -88,8 +89,8 @@ async def list_past_calls(
 async def get_account_activity(
     account_id: str,
     container: ContainerDep,
-    start_date: Annotated[date | None, Query(description="By default thirty days up to the end.")] = None,
-    end_date: Annotated[date | None, Query(description="Included. By default today.")] = None,
+    start_date: Annotated[Day | None, Query(description="By default thirty days up to the end.")] = None,
+    end_date: Annotated[Day | None, Query(description="Included. By default today.")] = None,
 ) -> ActivityReply:
     """Calls and answers by hour, weekday, phone and attempt, on the clocks of the account; of at most 366 days."""
     return activity_reply(await container.past_calls.activity(account_id, start_date, end_date))

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -16,9 +16,11 @@ from pydantic import (
     Field,
     PlainSerializer,
     StringConstraints,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from app.domain.calling_hours import is_time_zone
 from app.domain.contact_import import is_email
@@ -32,6 +34,25 @@ class Request(BaseModel):
     """A request body. A field we do not know is an error: ignoring a typo would do something else than was asked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_bool_is_a_number(cls, value: object, info: ValidationInfo) -> object:
+        """Python takes true for 1: `"max_concurrent_calls": true` would be a limit of one call."""
+        if isinstance(value, bool) and _takes_numbers(cls.model_fields[str(info.field_name)].annotation):
+            raise PydanticKnownError("int_type")
+        return value
+
+
+def _takes_numbers(annotation: object) -> bool:
+    """Whether it is for numbers and not for true and false."""
+    kinds = _plain_types(annotation)
+    return bool(kinds & {int, float, Decimal}) and bool not in kinds
+
+
+def _plain_types(annotation: object) -> set[object]:
+    parts = get_args(annotation)
+    return {annotation} if not parts else {kind for part in parts for kind in _plain_types(part)}
 
 
 def is_off(value: object) -> bool:
@@ -81,6 +102,19 @@ def checked(is_good: Callable[[str], bool], code: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _written_out(kind: Literal["date_type", "datetime_type"]) -> BeforeValidator:
+    """Seconds since 1970 are no date: 0 would be one long ago, and milliseconds one in fifty thousand years."""
+
+    def check(value: object) -> object:
+        try:
+            float(value)  # type: ignore[arg-type] # what it does not take is none
+        except (TypeError, ValueError):
+            return value
+        raise PydanticKnownError(kind)
+
+    return BeforeValidator(check)
+
+
 def _in_utc(value: datetime) -> datetime:
     try:
         return value.astimezone(UTC)
@@ -101,7 +135,8 @@ FromNumber = Annotated[
 ]
 AgentId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Amount = Annotated[Decimal, Field(ge=0, le=1_000_000_000, decimal_places=4, allow_inf_nan=False)]
-FutureInstant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+FutureInstant = Annotated[AwareDatetime, _written_out("datetime_type"), AfterValidator(_in_utc)]
+Day = Annotated[date, _written_out("date_type")]
 
 
 # Responses -----------------------------------------------------------------------------------------------------------

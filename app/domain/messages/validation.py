@@ -13,8 +13,8 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "en": "There is no such field here. Check its spelling.",
     },
     "input_json_invalid": {
-        "es": "El cuerpo no es JSON válido: {error}.",
-        "en": "The body is not valid JSON: {error}.",
+        "es": "El cuerpo no es JSON válido: deja de serlo en el carácter {position}.",
+        "en": "The body is not valid JSON: it ceases to be at character {position}.",
     },
     "input_value_error": {
         "es": "El valor no es válido.",
@@ -146,7 +146,27 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Debe tener {max_length} elementos o menos.",
         "en": "It must have {max_length} items or fewer.",
     },
+    "input_decimal_whole_digits": {
+        "es": "Admite hasta {whole_digits} dígitos antes de los decimales.",
+        "en": "It takes at most {whole_digits} digits before the decimals.",
+    },
     # Dates
+    "input_date_type": {
+        "es": "Debe ser una fecha ISO 8601, como 2025-11-03.",
+        "en": "It must be an ISO 8601 date, such as 2025-11-03.",
+    },
+    "input_date_parsing": {
+        "es": "Debe ser una fecha ISO 8601, como 2025-11-03.",
+        "en": "It must be an ISO 8601 date, such as 2025-11-03.",
+    },
+    "input_date_from_datetime_parsing": {
+        "es": "Debe ser una fecha ISO 8601, como 2025-11-03.",
+        "en": "It must be an ISO 8601 date, such as 2025-11-03.",
+    },
+    "input_date_from_datetime_inexact": {
+        "es": "Debe ser una fecha ISO 8601, como 2025-11-03.",
+        "en": "It must be an ISO 8601 date, such as 2025-11-03.",
+    },
     "input_datetime_type": {
         "es": "Debe ser una fecha y hora ISO 8601, como 2025-11-03T09:00:00-03:00.",
         "en": "It must be an ISO 8601 date and time, such as 2025-11-03T09:00:00-03:00.",
