@@ -150,9 +150,9 @@ def _simplify(node: Any) -> None:
     for part in node.values():
         _simplify(part)
     options = node.get("anyOf", [])
-    digits = [option for option in options if option.get("type") == "string" and option.keys() <= {"type", "pattern"}]
-    if digits and any(option.get("type") == "number" for option in options):
-        _put_options(node, [option for option in options if option not in digits])
+    # So pydantic writes a Decimal, and nothing else in this order.
+    if [option.get("type") for option in options[:2]] == ["number", "string"]:
+        _put_options(node, [options[0], *options[2:]])
         if isinstance(node.get("default"), str):
             node["default"] = float(node["default"])
 
