@@ -28,10 +28,10 @@ class Verdict(NamedTuple):
     report: dict[str, Any]
 
 
-async def ask(mongodb_uri: str, home: Path, *, examples: int, seed: int | None, only: str | None = None) -> Verdict:
+async def ask(mongodb_uri: str, home: Path, *, examples: int, seed: int, only: str | None = None) -> Verdict:
     """The verdict on every operation of the document (or those whose path matches `only`), in a database of its own.
 
-    Without a `seed` the questions are always the same.
+    The same `seed` asks the same of the same document.
     """
     settings = make_settings(mongodb_uri, mongodb_database=DATABASE, requests_per_minute=10_000_000)
     async with open_container(settings) as container:
@@ -46,8 +46,18 @@ async def ask(mongodb_uri: str, home: Path, *, examples: int, seed: int | None, 
                 config, document = home / "schemathesis.toml", home / "openapi.json"
                 config.write_text(Template(CONFIG.read_text("utf-8")).substitute(ids), "utf-8")
                 document.write_text(json.dumps(_with_ids(app.openapi(), ids)), "utf-8")
-                command = ["--config-file", config, "run", document, "--url", url, "--max-examples", examples]
-                command += ["--generation-deterministic"] if seed is None else ["--seed", seed]
+                command = [
+                    "--config-file",
+                    config,
+                    "run",
+                    document,
+                    "--url",
+                    url,
+                    "--max-examples",
+                    examples,
+                    "--seed",
+                    seed,
+                ]
                 command += ["--include-path-regex", only] if only else []
                 return await _run([str(part) for part in command], home)
         finally:
