@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check chaos bench lint format lock examples clean
+.PHONY: help demo test check chaos fuzz client bench lint format lock examples clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
@@ -20,6 +20,12 @@ chaos: $(VENV)/.installed ## Prove docs/proofs.md at length: crash points, storm
 	$(BIN)/python -m tests.chaos crash-points
 	$(BIN)/python -m tests.chaos storm
 	$(BIN)/python -m tests.chaos machine
+
+fuzz: $(VENV)/.installed ## schemathesis asks the whole API what nobody would, some 15 minutes (ARGS="--seed 7 --only jobs")
+	$(BIN)/python -m tests.fuzzing $(ARGS)
+
+client: $(VENV)/.installed ## Types for TypeScript from the OpenAPI document, into clients/typescript
+	@$(BIN)/python -m scripts.typescript_client
 
 bench: $(VENV)/.installed ## What things cost on this machine, in some 30 minutes (ARGS="--sizes 1k,10k --rows 1k,10k" is quicker)
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -47,7 +53,7 @@ lock: ## Write requirements/*.txt anew from pyproject.toml (exact versions, hash
 	rm -rf $(VENV)-lock
 
 clean: ## Remove the virtual environment, the embedded database and all caches
-	rm -rf $(VENV) .cadencia .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .cadencia clients/typescript/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/.installed: requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
