@@ -4,6 +4,7 @@ true, so that a crash loses nothing, and taken out once it is on its way (servic
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -27,46 +28,36 @@ class Untold(BaseModel):
     """Of the job from then on."""
     reason: Message | None = None
     attempt_id: str | None = None
-    """Of a call: which of the job's attempts it was."""
+    """The call that it ends with; None: there was none."""
     report: CallReport | None = None
-    """Of a call: what the provider said of it."""
+    """What the provider said of that call."""
 
 
 def after_call(job: Job, step: NextStep, wanted: Collection[EventType], now: datetime) -> list[Untold]:
     """What there is to tell when a job that is `settling` moves on to `step`."""
+    if job.attempt is None:
+        return []
+    call = {"attempt_id": job.attempt.attempt_id, "report": job.report}
     told: list[Untold] = []
-    if EventType.CALL_FINISHED in wanted and job.attempt is not None:
-        told.append(
-            Untold(
-                event_id=f"call_finished_{job.attempt.attempt_id}",
-                type=EventType.CALL_FINISHED,
-                at=now,
-                state=step.state,
-                reason=step.reason,
-                attempt_id=job.attempt.attempt_id,
-                report=job.report,
-            )
-        )
+    if EventType.CALL_FINISHED in wanted:
+        event_id = f"call_finished_{job.attempt.attempt_id}"
+        finished = Untold(event_id=event_id, type=EventType.CALL_FINISHED, at=now, state=step.state, reason=step.reason)
+        told.append(finished.model_copy(update=call))
     if step.state.is_final:
-        told += after_end(job.job_id, step.state, step.reason, wanted, now, report=job.report)
+        ends = after_end(job.job_id, step.state, step.reason, wanted, now)
+        told += [event.model_copy(update=call) for event in ends]
     return told
 
 
 def after_end(
-    job_id: str,
-    state: JobState,
-    reason: Message | None,
-    wanted: Collection[EventType],
-    now: datetime,
-    *,
-    report: CallReport | None = None,
+    job_id: str, state: JobState, reason: Message | None, wanted: Collection[EventType], now: datetime
 ) -> list[Untold]:
-    """What there is to tell when a job becomes final."""
+    """What there is to tell when a job becomes final without a call."""
     if EventType.CONTACT_FINAL not in wanted:
         return []
     event_id = f"contact_final_{job_id}_{_milliseconds(now)}"
     final = EventType.CONTACT_FINAL
-    return [Untold(event_id=event_id, type=final, at=now, state=state, reason=reason, report=report)]
+    return [Untold(event_id=event_id, type=final, at=now, state=state, reason=reason)]
 
 
 def batch_finished(batch: Batch, now: datetime) -> Untold:
@@ -77,10 +68,11 @@ def batch_finished(batch: Batch, now: datetime) -> Untold:
 
 def as_it_was(job: Job, event: Untold) -> Job:
     """The job at the moment of the event, as far as it is known: it may have gone on since."""
+    changes: dict[str, Any] = {"attempt": None, "reason": event.reason, "state": event.state or job.state}
     attempts = [record.attempt_id for record in job.history]
-    known = attempts.index(event.attempt_id) + 1 if event.attempt_id in attempts else len(attempts)
-    changes = {"attempt": None, "report": event.report, "history": job.history[:known], "reason": event.reason}
-    return job.model_copy(update=changes if event.state is None else changes | {"state": event.state})
+    if event.attempt_id in attempts:
+        changes |= {"report": event.report, "history": job.history[: attempts.index(event.attempt_id) + 1]}
+    return job.model_copy(update=changes)
 
 
 def _milliseconds(at: datetime) -> int:

@@ -8,6 +8,7 @@ the places. At least once: a worker that dies has perhaps sent what another send
 
 import asyncio
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,7 +27,7 @@ TURNS = 32
 """Webhooks that one worker process sends to at once."""
 AT_ONCE = 4
 """Requests to one webhook at once."""
-A_TURN = 100
+A_LOOK = 100
 TURN_SECONDS = 20.0
 """After so long a turn begins no request any more."""
 HOPELESS = AT_ONCE
@@ -111,20 +112,27 @@ class Delivering:
         with structlog.contextvars.bound_contextvars(webhook_id=webhook.webhook_id, account_id=webhook.account_id):
             try:
                 turn = _Turn(self._time.monotonic() + TURN_SECONDS)
-                due = iter(await self._queue.due(webhook.webhook_id, self._time.now(), A_TURN))
-                await asyncio.gather(*(self._send_some(webhook, due, turn) for _ in range(AT_ONCE)))
+                while not self._is_over(turn):
+                    due = await self._queue.due(webhook.webhook_id, self._time.now(), A_LOOK)
+                    left = iter(due)
+                    await asyncio.gather(*(self._send_some(webhook, left, turn) for _ in range(AT_ONCE)))
+                    if len(due) < A_LOOK:
+                        break
                 await self._let_go(webhook, turn)
             except DatabaseUnavailable:
                 log.warning("webhook_let_go", reason="mongodb_unavailable")
             except Exception:
                 log.exception("webhook_let_go", reason="error")
 
-    async def _send_some(self, webhook: Webhook, due: Any, turn: _Turn) -> None:
-        """One of those that take deliveries from `due` side by side."""
-        for delivery in due:
+    async def _send_some(self, webhook: Webhook, left: Iterator[Delivery], turn: _Turn) -> None:
+        """One of those that take from what is left side by side."""
+        for delivery in left:
             await self._send(webhook, delivery, turn)
-            if self._stopping or turn.is_hopeless or self._time.monotonic() > turn.ends_at:
+            if self._is_over(turn):
                 return
+
+    def _is_over(self, turn: _Turn) -> bool:
+        return self._stopping or turn.is_hopeless or self._time.monotonic() > turn.ends_at
 
     async def _send(self, webhook: Webhook, delivery: Delivery, turn: _Turn) -> None:
         at, began = self._time.now(), self._time.monotonic()

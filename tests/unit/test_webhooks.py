@@ -9,11 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.jobs import JobState
+from app.domain.messages import Message
+from app.domain.untold import Untold, as_it_was
 from app.domain.webhooks import (
     LONGEST_REST,
     LONGEST_WAIT,
     MOST_TRIES,
     SHORTEST_REST,
+    EventType,
     Webhook,
     WebhookSecret,
     is_address,
@@ -24,6 +28,7 @@ from app.domain.webhooks import (
     signature,
     wait_after,
 )
+from tests.builders import make_attempt, make_job, make_record, make_report
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -168,3 +173,28 @@ def test_nothing_breaks_the_check(text: str) -> None:
         if is_address(url):
             assert url.startswith(("http://", "https://")) or url.lower().startswith("http")
             may_be_public(url)
+
+
+def test_a_job_is_told_as_it_was_when_it_happened() -> None:
+    """The next call is in progress already when a crash lets the first be told late."""
+    records = [make_record(attempt_id=f"a{n}", number=n) for n in (1, 2)]
+    then, later = make_report(call_id="call-1"), make_report(call_id="call-2")
+    now = make_job(
+        state=JobState.IN_CALL, history=records, report=later, attempt=make_attempt(attempt_id="a3"), reason=None
+    )
+    why = Message(code="no_balance")
+    event = Untold(
+        event_id="call_finished_a1",
+        type=EventType.CALL_FINISHED,
+        at=NOW,
+        state=JobState.PENDING,
+        reason=why,
+        attempt_id="a1",
+        report=then,
+    )
+    was = as_it_was(now, event)
+    assert (was.state, was.reason, was.attempt) == (JobState.PENDING, why, None)
+    assert (was.report, was.history) == (then, records[:1])
+    # What ended without a call keeps what is known of the calls before.
+    cancelled = Untold(event_id="contact_final_1", type=EventType.CONTACT_FINAL, at=NOW, state=JobState.CANCELLED)
+    assert (as_it_was(now, cancelled).report, as_it_was(now, cancelled).history) == (later, records)

@@ -179,6 +179,21 @@ async def test_what_cannot_be_told_is_put_aside_and_the_others_are_told(
     assert {one.event["data"]["job"]["job_id"] for one in receiver.of("/all")} == {first.job_id, second.job_id}
 
 
+async def test_nobody_is_told_of_test_calls(campaigns: Campaigns, receiver: Receiver, container: Container) -> None:
+    account = await campaigns.account()
+    await subscribed(container, account, f"{receiver.url}/all")
+    batch = await campaigns.batch(account, [numbers(1)])
+    test = {"$set": {"test_of": "batch-other"}}
+    await container.database.collection("batches").update_one({"_id": batch.batch_id}, test)
+    worker = await campaigns.worker()
+    async with worker.running():
+        await until(lambda: has_status(campaigns, batch, BatchStatus.COMPLETED))
+    async with outgoing_worker(container, worker.control.worker_id) as outgoing:
+        assert await outgoing.round() == 2  # the job and the batch
+        assert await outgoing.round() == 0
+    assert await statuses(container) == {}
+
+
 # Deliveries ----------------------------------------------------------------------------------------------------------
 
 
@@ -268,7 +283,7 @@ async def test_a_receiver_that_hangs_holds_up_nobody(
         await until(lambda: has_status(campaigns, batch, BatchStatus.COMPLETED))
         await until(heard(receiver, "/well", 17))
         # Still unanswered, and no more of it at once than one webhook may have.
-        assert len(receiver.of("/hangs")) == receiver.at_once["/hangs"] == 4
+        assert 1 <= len(receiver.of("/hangs")) == receiver.at_once["/hangs"] <= 4
         receiver.released.set()
         await until(heard(receiver, "/hangs", 17))
     assert receiver.most_at_once["/well"] <= 4
