@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.batches import Batch, BatchStatus
+from app.domain.batches import Batch, BatchStatus, VoiceSettings
 from app.domain.jobs import Job, JobState
+from app.domain.voice import voice_notes
 from app.services.do_not_call import Listing
 from app.services.test_calls import AskedTestCall
 from tests.workers.conftest import Campaigns, RunningSimulator, closed_hours, numbers, until
@@ -67,6 +68,31 @@ async def test_it_rings_once_with_the_script_and_is_paid_though_its_batch_is_pau
     # The batch itself is as it was.
     view = await campaigns.container.batches.view(batch.batch_id)
     assert (view.batch.status, view.usage.cost, view.progress.pending) == (BatchStatus.PAUSED, Decimal(0), 1)
+
+
+@pytest.mark.parametrize(
+    "voice",
+    [
+        VoiceSettings(),
+        VoiceSettings(voice_id="11labs-Ana", speed=0.9, volume=1.5, pitch=3, language="es_mx"),
+        VoiceSettings(voice_id="DEFAULT", speed=2, volume=0.5, language="pt"),
+    ],
+)
+async def test_what_is_said_of_a_voice_is_what_is_sent(
+    campaigns: Campaigns, simulator: RunningSimulator, voice: VoiceSettings
+) -> None:
+    batch = await paused_batch(campaigns, voice_settings=voice)
+    await campaigns.container.test_calls.call(batch.batch_id, asked(), user="ana")
+    worker = await campaigns.worker()
+    (job,) = await worker.work.claim(5)
+    await worker.work.process(job)
+
+    (create,) = await simulator.creates()
+    sent = create["body"]["agent_override"]["agent"]
+    names = {"voice_id": "voice_id", "speed": "voice_speed", "volume": "volume", "language": "language"}
+    told = {note.field: note.sent for note in voice_notes(voice) if note.sent is not None}
+    assert {field: sent[name] for field, name in names.items() if name in sent} == told
+    assert not [name for name in sent if "pitch" in name]
 
 
 @pytest.mark.parametrize(
