@@ -19,8 +19,9 @@ from app.domain.timeline import SYSTEM
 log = structlog.get_logger("batches")
 
 CHUNK = 5000
-SECONDS_A_LOOK = 3.0
-"""After so long the clearing goes on in a worker's next look: a request is not kept waiting, nor are other calls."""
+CLEARING_SECONDS = 3.0
+"""After so long in a request, or in one look over all batches, the clearing goes on in a worker's next look: nobody is
+kept waiting, nor are other batches' calls."""
 RECHECK = timedelta(minutes=1)
 _DELETABLE = frozenset({BatchStatus.DRAFT, BatchStatus.COMPLETED, BatchStatus.CANCELLED})
 
@@ -52,7 +53,8 @@ class BatchDeletion:
                 raise Conflict("batch_changed_meanwhile")
             log.info("batch_deleted", batch_id=batch_id, user=user, delete_jobs=delete_jobs)
             batch = deleted
-        await clear_deleted(self._batches, self._jobs, self._time, batch)
+        until = self._time.monotonic() + CLEARING_SECONDS
+        await clear_deleted(self._batches, self._jobs, self._time, batch, until=until)
 
     async def _refuse_unless_over(self, batch: Batch) -> None:
         """Once a batch is cancelled no call of it begins, so calls in progress are asked for after."""
@@ -68,25 +70,25 @@ class BatchDeletion:
                     raise Conflict("batch_has_runs", run=run.batch_id)
 
 
-async def clear_deleted(batches: Batches, jobs: Jobs, time: Time, batch: Batch) -> None:
-    """Remove what a deleted batch leaves and nobody needs. Stops when it takes long; the batch stays due till it is
-    done."""
-    began = time.monotonic()
+async def clear_deleted(batches: Batches, jobs: Jobs, time: Time, batch: Batch, *, until: float) -> bool:
+    """Remove what a deleted batch leaves and nobody needs. False: the time (monotonic) was up; the batch stays due till
+    it is done."""
     reason = Message(code="batch_cancelled")
     await jobs.cancel_pending(batch.batch_id, reason, time.now(), by=SYSTEM)
     if await _in_flight(jobs, batch.batch_id):
         # A worker took a job before it could know; it will put it back as cancelled.
         await batches.sleep(batch, time.now() + RECHECK, None)
-        return
+        return True
     await batches.delete_contacts(batch.batch_id)
     left: Batch | None = batch
     while left is not None and left.clear_jobs_after is not None:
         after = await jobs.delete_uncalled(left.batch_id, left.clear_jobs_after, CHUNK)
         left = await batches.revise(left, {"clear_jobs_after": after})
-        if after is not None and time.monotonic() - began > SECONDS_A_LOOK:
-            return
+        if after is not None and time.monotonic() > until:
+            return False
     if left is not None:
         await batches.sleep(left, None, None)
+    return True
 
 
 async def _in_flight(jobs: Jobs, batch_id: str) -> int:

@@ -23,7 +23,7 @@ from app.domain.messages import Message
 from app.domain.ports import Accounts, Batches, JobQueue, Jobs, Time
 from app.domain.timeline import SYSTEM
 from app.domain.untold import batch_finished
-from app.services.batch_deletion import clear_deleted
+from app.services.batch_deletion import CLEARING_SECONDS, clear_deleted
 from app.services.batch_events import blocked, calls_again, log_event, rest
 from app.services.from_numbers import FromNumberWatch
 from app.services.funding import Funding
@@ -100,9 +100,10 @@ class Claiming:
         await self._watch.look()
         accounts = await self._accounts.get_many({batch.account_id for batch in due})
         open_batches: dict[str, list[Batch]] = defaultdict(list)
+        has_time, until = True, self._time.monotonic() + CLEARING_SECONDS
         for found in due:
             if found.deleted_at is not None:
-                await clear_deleted(self._batches, self._jobs, self._time, found)
+                has_time = has_time and await clear_deleted(self._batches, self._jobs, self._time, found, until=until)
                 continue
             batch = await self._recurring.attend(found, now)
             if batch is None:

@@ -16,7 +16,7 @@ from app.repositories.batches import MongoBatches
 from app.repositories.documents import to_document
 from app.repositories.job_queue import MongoJobQueue
 from app.repositories.jobs import MongoJobs
-from app.services import batch_deletion
+from app.services import batch_deletion, claiming
 from tests.api.conftest import BATCH, batch_body, problem
 from tests.api.test_access import somebody
 from tests.api.test_tenancy import WITH_IDS
@@ -58,7 +58,7 @@ async def left(container: Container, batch: Batch) -> list[str]:
 async def look(container: Container) -> None:
     """What any worker does with batches that are due."""
     database = container.database
-    claiming = make_claiming(
+    claimer = make_claiming(
         database,
         MongoAccounts(database),
         MongoBatches(database),
@@ -66,7 +66,7 @@ async def look(container: Container) -> None:
         MongoJobQueue(database),
         container.clock,
     )
-    assert await claiming.claim(10) == []
+    assert await claimer.claim(10) == []
 
 
 async def is_asleep(container: Container, batch: Batch) -> bool:
@@ -173,7 +173,7 @@ async def test_killed_after_the_deletion_a_worker_goes_on_with_it(
 ) -> None:
     ids = await cancelled(api, container, batch, {"state": "pending"}, CALLED, {"state": "failed"})
 
-    async def killed(*_: object) -> None:
+    async def killed(*_: object, **__: object) -> None:
         raise RuntimeError
 
     with monkeypatch.context() as dying:
@@ -193,7 +193,8 @@ async def test_a_large_batch_is_cleared_look_by_look_from_where_it_stopped(
     api: httpx.AsyncClient, container: Container, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch_deletion, "CHUNK", 2)
-    monkeypatch.setattr(batch_deletion, "SECONDS_A_LOOK", 0)
+    monkeypatch.setattr(batch_deletion, "CLEARING_SECONDS", 0)
+    monkeypatch.setattr(claiming, "CLEARING_SECONDS", 0)
     ids = await cancelled(api, container, batch, *[CALLED if n in (1, 2) else {"state": "failed"} for n in range(6)])
     kept, cleared = ids[1:3], []
 
@@ -204,6 +205,22 @@ async def test_a_large_batch_is_cleared_look_by_look_from_where_it_stopped(
 
     assert cleared == [ids[1:], [*kept, *ids[4:]], kept]
     assert await left(container, batch) == kept
+
+
+async def test_one_look_clears_no_longer_however_many_batches_were_deleted(
+    api: httpx.AsyncClient, container: Container, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_deletion, "CHUNK", 2)
+    monkeypatch.setattr(batch_deletion, "CLEARING_SECONDS", 0)
+    monkeypatch.setattr(claiming, "CLEARING_SECONDS", 0)
+    batches = [batch, (await api.post("batches", json=BATCH)).json()]
+    for deleted in batches:
+        await cancelled(api, container, deleted, *[{"state": "failed"}] * 6)
+        await delete(api, deleted, delete_jobs=True)
+
+    await look(container)
+
+    assert sorted([len(await left(container, deleted)) for deleted in batches]) == [2, 4]
 
 
 async def test_a_job_that_a_worker_took_too_late_is_waited_for(
