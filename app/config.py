@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     balance_recheck_seconds: Seconds = 300
 
     # Webhooks that are sent ----------------------------------------------------------------------------------------
-    webhook_log_days: int = Field(default=30, ge=1, le=365)
+    webhook_log_days: int = Field(default=7, ge=1, le=365)
     """How long what was sent can be seen and sent again."""
     webhook_timeout_seconds: float = Field(default=15, gt=0, le=30)
     """How long a receiver may take to answer."""
