@@ -121,7 +121,7 @@ class Runner:
 
     async def run_once(self) -> None:
         """Take what is due, see it to its end, and return when nothing is due and nothing is in hand."""
-        heartbeat = asyncio.create_task(self._heartbeat())
+        heartbeat, draining = asyncio.create_task(self._heartbeat()), asyncio.create_task(self._drain())
         try:
             while not self._control.stopping.is_set():
                 try:
@@ -140,6 +140,7 @@ class Runner:
                 if self._in_hand:
                     await asyncio.wait(self._in_hand.values(), timeout=1, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            draining.cancel()
             await self._let_go()
             await heartbeat
 

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from app.domain.jobs import JobState
 from tests.workers.conftest import Campaigns, RunningSimulator, has_state, numbers, until
 
@@ -37,12 +39,16 @@ async def test_a_draining_worker_sees_its_call_to_the_end_takes_nothing_new_and_
     await campaigns.assert_ledger_exact(account)
 
 
-async def test_what_is_not_over_in_time_is_handed_over(campaigns: Campaigns, simulator: RunningSimulator) -> None:
+@pytest.mark.parametrize("once", [False, True], ids=["for ever", "once"])
+async def test_what_is_not_over_in_time_is_handed_over(
+    campaigns: Campaigns, simulator: RunningSimulator, once: bool
+) -> None:
     (phone,) = numbers(1)
     await simulator.script({phone: [{"stuck": "ongoing"}]})
     batch = await campaigns.batch(await campaigns.account(), [[phone]])
     worker = await campaigns.worker()
-    running = asyncio.create_task(worker.runner().run())
+    runner = worker.runner()
+    running = asyncio.create_task(runner.run_once() if once else runner.run())
     await until(lambda: has_state(campaigns, batch, JobState.IN_CALL))
 
     worker.control.drain(60)
