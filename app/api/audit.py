@@ -64,7 +64,7 @@ async def _record(request: Request, principal: Principal, status: int, body: byt
         path=f"{request.url.path}?{request.url.query}".rstrip("?")[:500],
         status=status,
         account_id=_account_id(request, document),
-        fields=sorted(str(name)[:100] for name in list(document)[:100]),
+        fields=sorted(_storable(name)[:100] for name in list(document)[:100]),
         request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
         address=address_of(request),
     )
@@ -78,7 +78,7 @@ async def _record(request: Request, principal: Principal, status: int, body: byt
 def _json_object(body: bytes) -> dict[str, object]:
     try:
         document = json.loads(body) if body[:1] == b"{" and len(body) <= LONGEST_LOOK else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
 
@@ -87,4 +87,9 @@ def _account_id(request: Request, document: dict[str, object]) -> str | None:
     """The account concerned, where the request or the guard that let it in says so."""
     known = request.scope.get("state", {}).get("account_id")
     named = known or request.path_params.get("account_id") or document.get("account_id")
-    return named[:200] if isinstance(named, str) else None
+    return _storable(named)[:200] if isinstance(named, str) else None
+
+
+def _storable(text: str) -> str:
+    """Without halves of characters, which JSON can say ("\\ud800") and MongoDB cannot keep."""
+    return text.encode(errors="replace").decode()

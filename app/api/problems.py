@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problems. The only place that knows which status code an error of ours has."""
 
+import json
 from collections.abc import Sequence
 from http import HTTPMethod, HTTPStatus
 from typing import Any
@@ -119,8 +120,10 @@ def problem_response(
         instance=request.url.path,
         errors=None if errors is None else list(errors),
     )
+    # What is quoted from the request may be half a character ("\ud800"), which no answer can have.
+    body = json.dumps(problem.model_dump(exclude_none=True), ensure_ascii=False, separators=(",", ":"))
     return Response(
-        problem.model_dump_json(exclude_none=True),
+        body.encode(errors="replace"),
         status.value,
         headers={**(headers or {}), "Content-Language": language, "Vary": "Accept-Language"},
         media_type=MEDIA_TYPE,

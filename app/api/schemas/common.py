@@ -110,6 +110,8 @@ def _written_out(kind: Literal["date_type", "datetime_type"]) -> BeforeValidator
             float(value)  # type: ignore[arg-type] # what it does not take is none
         except (TypeError, ValueError):
             return value
+        except OverflowError:  # so many digits
+            pass
         raise PydanticKnownError(kind)
 
     return BeforeValidator(check)
