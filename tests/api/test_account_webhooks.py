@@ -22,6 +22,7 @@ async def made(api: httpx.AsyncClient, **body: Any) -> dict[str, Any]:
     answer = await api.post(HOOKS, json={"url": URL, **body})
     assert answer.status_code == 201, answer.text
     created: dict[str, Any] = answer.json()
+    assert answer.headers["location"] == f"/api/v1/{HOOKS}/{created['webhook_id']}"
     return created
 
 

@@ -16,6 +16,8 @@ from tests.builders import make_contact, make_job, make_record, make_report
 
 CSV = "nombre,telefono,monto\nJuan Pérez,+56912345678,50000\nAna,nada,1\n".encode()
 
+WEBHOOK = {"url": "https://crm.example.com/hooks", "event_types": ["call.finished"]}
+
 
 async def populate(api: httpx.AsyncClient, container: Container) -> dict[str, str]:
     """An account with batches in several states and what belongs to them: the ids, by the parameters they are for."""
@@ -53,6 +55,7 @@ async def populate(api: httpx.AsyncClient, container: Container) -> dict[str, st
         "key_id": (await _created(api, "api-keys", {"name": "ERP", "role": "viewer"}))["key_id"],
         "entry_id": added.raise_for_status().json()["entries"][0]["entry_id"],
         "worker_id": await _put_worker(container),
+        "webhook_id": (await _created(api, "accounts/acc-chile-001/webhooks", WEBHOOK))["webhook_id"],
     }
 
 

@@ -31,10 +31,16 @@ router = APIRouter(prefix="/accounts/{account_id}/webhooks", tags=["webhooks"])
     "", status_code=HTTPStatus.CREATED, summary="Have events sent to an address", responses=problems(400, 404, 409)
 )
 async def create_webhook(
-    account_id: str, body: CreateWebhook, _: AdministratorDep, container: ContainerDep, language: LanguageDep
+    account_id: str,
+    body: CreateWebhook,
+    _: AdministratorDep,
+    container: ContainerDep,
+    language: LanguageDep,
+    response: Response,
 ) -> WebhookSecretReply:
     """The reply is the only place where the secret is shown. For administrators."""
     webhook, secret = await container.webhooks.create(body.to_new_webhook(account_id))
+    response.headers["Location"] = f"/api/v1/accounts/{account_id}/webhooks/{webhook.webhook_id}"
     return webhook_secret_reply(webhook, secret, language)
 
 

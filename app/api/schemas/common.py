@@ -37,11 +37,18 @@ class Request(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _no_bool_is_a_number(cls, value: object, info: ValidationInfo) -> object:
-        """Python takes true for 1: `"max_concurrent_calls": true` would be a limit of one call."""
+    def _refuse_what_python_takes(cls, value: object, info: ValidationInfo) -> object:
+        """True for 1: `"max_concurrent_calls": true` would be a limit of one call. And halves of characters."""
         if isinstance(value, bool) and _takes_numbers(cls.model_fields[str(info.field_name)].annotation):
             raise PydanticKnownError("int_type")
+        if isinstance(value, str) and not _is_unicode(value):
+            raise PydanticKnownError("string_unicode")
         return value
+
+
+def _is_unicode(text: str) -> bool:
+    """Not so is half a character, which JSON can say (`"\\ud800"`) and nothing can keep."""
+    return text.encode(errors="replace") == text.encode(errors="surrogatepass")
 
 
 def _takes_numbers(annotation: object) -> bool:
@@ -68,7 +75,12 @@ class Reply(BaseModel):
 
 def invalid(code: str, **params: Any) -> PydanticCustomError:
     """An error of a validator; its text is the catalogue's."""
-    return PydanticCustomError(code, code, params)
+    # Half a character pydantic cannot quote.
+    quotable = {
+        name: value.encode(errors="replace").decode() if isinstance(value, str) else value
+        for name, value in params.items()
+    }
+    return PydanticCustomError(code, code, quotable)
 
 
 def lower(value: object) -> object:
