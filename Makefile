@@ -60,6 +60,8 @@ $(VENV)/.installed: requirements/dev.txt
 	  { echo "Cadencia needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "This Python has no venv module (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	@# `venv --clear` would follow a link and empty what others work with.
+	@test ! -L $(VENV) || { echo "$(VENV) is a link to $$(readlink $(VENV)), which is not as this tree needs it: remove the link, or update it there." >&2; exit 1; }
 	@echo "Setting up $(VENV) (once) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt

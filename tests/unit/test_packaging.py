@@ -283,3 +283,20 @@ def test_the_settings_of_the_environment_are_settings() -> None:
     for name, service in SERVICES.items():
         if name not in MONITORING:
             assert set(service.get("environment", {})) <= known
+
+
+def test_make_empties_no_virtual_environment_that_others_work_with(tmp_path: Path) -> None:
+    # A worktree often links to one `.venv`; `venv --clear` would follow the link.
+    tree, shared = tmp_path / "tree", tmp_path / "shared"
+    (tree / "requirements").mkdir(parents=True)
+    shared.mkdir()
+    (shared / "kept").touch()
+    (tree / "requirements" / "dev.txt").touch()
+    (tree / "Makefile").write_text((ROOT / "Makefile").read_text("utf-8"), "utf-8")
+    (tree / ".venv").symlink_to(shared)
+
+    made = subprocess.run(["make", "demo"], cwd=tree, capture_output=True, text=True, check=False, timeout=60)
+
+    assert made.returncode != 0
+    assert "is a link" in made.stderr
+    assert (shared / "kept").exists()
