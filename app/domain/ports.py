@@ -514,6 +514,9 @@ class Uploads(Protocol):
     async def hold(self, upload_id: str, until: datetime) -> Upload | None:
         """Let it not expire before then; None if it is not whole any more."""
 
+    async def release(self, upload_id: str, now: datetime) -> None:
+        """It is not needed any more: let it expire as if it came now."""
+
     def rejected(self, upload_id: str) -> AsyncIterator[list[RejectedRow]]:
         """The rows that are not callable, in chunks; less than all of them if they were too many to be kept."""
 

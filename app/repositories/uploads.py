@@ -77,6 +77,12 @@ class MongoUploads(Repository):
         return upload if upload.contact_count == 0 else None
 
     @guarded
+    async def release(self, upload_id: str, now: datetime) -> None:
+        usual = {"$set": {"expires_at": now + self._retention}}
+        await self._uploads.update_one({"_id": upload_id}, usual)
+        await self._chunks.update_many({"upload_id": upload_id}, usual)
+
+    @guarded
     async def piece(self, upload_id: str, number: int) -> list[ContactRow] | None:
         return await self._contacts_of(upload_id, number)
 

@@ -99,6 +99,8 @@ class Importing:
                 await self._give_up(batch, Message(code="import_broke"), stopping)
         except DatabaseUnavailable:
             log.warning("import_let_go", batch_id=batch.batch_id, reason="mongodb_unavailable")
+        except Exception:
+            log.exception("import_let_go", batch_id=batch.batch_id, reason="error")
 
     async def _carry_on(self, batch: Batch, stopping: Callable[[], bool]) -> None:
         work = batch.current_import
@@ -312,7 +314,10 @@ class Importing:
     async def _close(self, batch: Batch, over: Import, changes: dict[str, Any]) -> Batch | None:
         """None: somebody was quicker, or changed the batch's status; whoever looks next closes it."""
         changes = {"updated_at": self._time.now(), **changes}
-        return await self._imports.close(batch, over, changes.pop("status", batch.status), changes)
+        closed = await self._imports.close(batch, over, changes.pop("status", batch.status), changes)
+        if closed is not None:
+            await self._uploads.release(over.upload_id, self._time.now())
+        return closed
 
     def _lease(self) -> datetime:
         return self._time.now() + IMPORT_LEASE

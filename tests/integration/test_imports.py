@@ -32,11 +32,12 @@ from app.services import importing
 from app.services.batch_creation import BatchCreation, NewBatch
 from app.services.import_tasks import ImportTasks
 from app.services.importing import Importing
-from app.services.imports import ImportService, NewContacts
+from app.services.imports import HOLD, ImportService, NewContacts
 from app.services.recurring import Recurring
 from app.services.worker_control import WorkerControl
 from tests.builders import NOW, FakeTime, make_account, make_contact, make_record, make_settings, phone
 from tests.integration.wiring import make_claiming, make_importing
+from tests.profiling import profiled
 
 DAY = timedelta(days=1)
 PIECE = 10
@@ -394,6 +395,28 @@ async def test_a_process_that_stops_leaves_it_to_the_others_at_once(site: Site) 
     await site.resume()
     assert (await site.stored(batch)).status is RUNNING
     assert await site.phones() == ALL
+
+
+async def test_its_upload_is_kept_as_long_as_it_is_needed_and_no_longer(site: Site) -> None:
+    await site.create(await site.upload(*range(CONTACTS)), tasks=site.nobody)
+
+    async def expiries() -> set[Any]:
+        found = [site.database.collection(name).find() for name in ("uploads", "upload_chunks")]
+        return {document["expires_at"] for cursor in found async for document in cursor}
+
+    assert await expiries() == {NOW + HOLD}
+    await site.resume_all()
+    assert await expiries() == {NOW + IMPORT_LEASE + DAY}
+
+
+async def test_a_look_for_imports_left_behind_reads_no_other_batch(site: Site) -> None:
+    for number in range(20):
+        await site.upload(number, upload_id=f"upload-{number}")
+        await site.create(f"upload-{number}")
+    async with profiled(site.database) as operations:
+        await site.resume()
+    (look,) = operations
+    assert (look.keys, look.docs) == (0, 0)
 
 
 # Not completed ----------------------------------------------------------------------------------------------------
