@@ -371,6 +371,33 @@ async def test_one_that_was_frozen_past_its_lease_finds_it_done_and_does_no_harm
     assert await site.events(batch) == ["batch_created", "batch_started"]
 
 
+async def test_one_that_was_frozen_does_not_go_on_beside_the_one_that_took_over(site: Site) -> None:
+    batch = await site.create(await site.upload(*range(5 * PIECE)), tasks=site.nobody)
+    frozen = site.importer()
+    real_advance, real_insert, thawed = frozen._imports.advance, frozen._jobs.insert_contacts, list[int]()
+
+    async def freezes(*args: Any) -> Batch | None:
+        site.time.advance(IMPORT_LEASE)
+        asked = iter([False, False, False, False, True])
+        await site.importer().resume_expired(lambda: next(asked))
+        thawed.append(len(await site.all_jobs()))
+        return await real_advance(*args)
+
+    async def counted(*args: Any) -> None:
+        assert not thawed, "it goes on"
+        await real_insert(*args)
+
+    frozen._imports.advance = freezes  # type: ignore[method-assign, assignment] # the freeze
+    frozen._jobs.insert_contacts = counted  # type: ignore[method-assign, assignment] # what it does afterwards
+    await frozen.carry_on(batch, never)
+    work = (await site.stored(batch)).current_import
+    assert work is not None
+    assert PIECE < work.handled == thawed[0] < 5 * PIECE
+    assert len(await site.all_jobs()) == thawed[0]
+    await site.resume()
+    assert len(await site.all_jobs()) == (await site.stored(batch)).total_jobs == 5 * PIECE
+
+
 async def test_a_long_import_keeps_its_lease(site: Site) -> None:
     batch = await site.create(await site.upload(*range(3 * CONTACTS)), tasks=site.nobody)
     slow = site.importer()
@@ -536,8 +563,10 @@ async def test_a_running_batch_is_not_completed_while_contacts_come_in(site: Sit
     await site.batches.wake(batch.batch_id, NOW)
     await site.claim()
     assert (await site.stored(batch)).status is RUNNING
+    assert (await site.stored(batch)).total_jobs == 2
     # Nor if it were miscounted.
     await site.database.collection("batches").update_one({}, {"$set": {"total_jobs": 1}})
+    await site.batches.wake(batch.batch_id, NOW)
     await site.claim()
     assert (await site.stored(batch)).status is RUNNING
     await site.database.collection("batches").update_one({}, {"$set": {"total_jobs": 2}})
@@ -598,6 +627,24 @@ async def test_one_key_adds_once_however_often_and_at_the_same_time(site: Site) 
     other = NewContacts("upload-1", idempotency_key="k", request_digest="other")
     with pytest.raises(Conflict, match="idempotency_key_reused"):
         await site.service().add(batch.batch_id, other, user="ana")
+
+
+async def test_one_key_adds_once_though_the_first_request_is_over_before_the_second_begins(site: Site) -> None:
+    batch = await site.batch_in(RUNNING)
+    await site.upload(1)
+    order = NewContacts("upload-1", allow_duplicates=True, idempotency_key="k", request_digest="d")
+    slow, first = MongoImports(site.database), list[Import]()
+    real = slow.begin
+
+    async def overtaken(*args: Any) -> Batch | None:
+        if not first:
+            first.append(await site.service().add(batch.batch_id, order, user="ana"))
+        return await real(*args)
+
+    slow.begin = overtaken  # type: ignore[method-assign, assignment] # the race
+    second = ImportService(site.batches, slow, site.uploads, site.tasks, site.time)
+    assert await second.add(batch.batch_id, order, user="ana") == first[0]
+    assert await site.phones() == [phone(0), phone(1)]
 
 
 @pytest.mark.parametrize("method", ["save", "close"])
