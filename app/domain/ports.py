@@ -294,6 +294,8 @@ class Jobs(Protocol):
         """Who of the batch has person keys among `keys`; of imports that were undone, only who was called."""
 
     async def count_of_import(self, batch_id: str, import_id: str) -> int: ...
+    async def count_kept(self, batch_id: str, import_id: str) -> int:
+        """The import's jobs after `take_out`; what an importer that is late has written since does not count."""
 
     async def take_out(self, work: Import, first: int, last: int, reason: Message, now: datetime, *, by: str) -> None:
         """Of the import's jobs with numbers from `first` to `last`: remove those that never called anybody, and let no

@@ -87,6 +87,12 @@ class MongoJobs(Repository):
         return await self._jobs.count_documents(match, hint="list_of_batch")
 
     @guarded
+    async def count_kept(self, batch_id: str, import_id: str) -> int:
+        left = {"$ne": JobState.PENDING.value}
+        match = {"batch_id": batch_id, "import_id": import_id, "state": left}
+        return await self._jobs.count_documents(match, hint="list_of_batch")
+
+    @guarded
     async def take_out(self, work: Import, first: int, last: int, reason: Message, now: datetime, *, by: str) -> None:
         numbered = [job_id(work.batch_id, number) for number in range(first, last + 1)]
         match: Document = {"_id": {"$in": numbered}, "import_id": work.import_id}

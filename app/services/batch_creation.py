@@ -93,7 +93,9 @@ class BatchCreation:
         if upload is not None:
             batch = self._planned(batch, upload, new, user)
         if not await self._batches.insert(batch):
-            # Two requests with one key came at once; the other one won.
+            # Two requests with one key came at once; the other one won, with an upload of its own.
+            if upload is not None and new.upload_id is None:
+                await self._uploads.release(upload.upload_id, self._time.now())
             first = await self.created_before(new)
             if first is None:
                 raise Conflict("batch_changed_meanwhile")

@@ -292,13 +292,13 @@ class Importing:
     async def _undone(self, batch: Batch, work: Import) -> bool:
         """False if the batch was changed meanwhile."""
         now = self._time.now()
-        kept = await self._present(batch, work)
+        kept = 0 if batch.recurrence is not None else await self._jobs.count_kept(batch.batch_id, work.import_id)
         status = ImportStatus.UNDONE if work.reason is None else ImportStatus.FAILED
         undone = _over(work, status, now, counted=kept).model_copy(update={"kept": kept})
         await self._imports.save(undone)
         is_empty = batch.total_jobs + kept == work.counted
         changes: dict[str, Any] = {"wake_at": now} if batch.status is BatchStatus.RUNNING else {}
-        if is_empty and batch.status is not BatchStatus.CANCELLED:
+        if batch.status is BatchStatus.IMPORTING or (is_empty and batch.status is not BatchStatus.CANCELLED):
             changes = {**dict.fromkeys(_FORGOTTEN), "status": BatchStatus.DRAFT}
         if await self._close(batch, undone, changes) is None:
             return False
