@@ -332,6 +332,9 @@ class Jobs(Protocol):
     async def counts(self, batch_ids: Sequence[str]) -> dict[str, dict[JobState, int]]:
         """How many jobs of each batch are in each state; what is 0 is left out."""
 
+    async def has_contact(self, account_id: str, person_key: str) -> bool:
+        """Whether any job of the account, whatever became of it, is for that person; test calls are for nobody."""
+
     async def test_calls(self, account_id: str, since: datetime) -> list[Job]:
         """The account's test calls that were asked for since then, newest first."""
 

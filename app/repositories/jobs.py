@@ -145,6 +145,11 @@ class MongoJobs(Repository):
         return found
 
     @guarded
+    async def has_contact(self, account_id: str, person_key: str) -> bool:
+        match = {"account_id": account_id, "person_keys": person_key, "test_of": {"$exists": False}}
+        return await self._jobs.find_one(match, {"_id": True}, hint="person") is not None
+
+    @guarded
     async def page(
         self,
         *,

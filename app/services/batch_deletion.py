@@ -15,6 +15,7 @@ from app.domain.jobs import IN_FLIGHT
 from app.domain.messages import Message
 from app.domain.ports import Batches, Jobs, Time
 from app.domain.timeline import SYSTEM
+from app.services.test_calls import cancel_test_calls
 
 log = structlog.get_logger("batches")
 
@@ -53,6 +54,7 @@ class BatchDeletion:
                 raise Conflict("batch_changed_meanwhile")
             log.info("batch_deleted", batch_id=batch_id, user=user, delete_jobs=delete_jobs)
             batch = deleted
+        await cancel_test_calls(self._batches, self._jobs, self._time, batch, user=user)
         until = self._time.monotonic() + CLEARING_SECONDS
         await clear_deleted(self._batches, self._jobs, self._time, batch, until=until)
 

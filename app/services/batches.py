@@ -20,6 +20,7 @@ from app.domain.transactions import Usage
 from app.services.batch_events import log_event
 from app.services.explaining import Explaining
 from app.services.recurring import cancel_runs
+from app.services.test_calls import cancel_test_calls
 
 CLOSED = (BatchStatus.COMPLETED, BatchStatus.CANCELLED)
 OPEN = (BatchStatus.DRAFT, BatchStatus.SCHEDULED, BatchStatus.RUNNING, BatchStatus.PAUSED)
@@ -249,6 +250,7 @@ class BatchService:
         if batch.recurrence is not None:
             await cancel_runs(self._batches, self._jobs, self._time, batch, user=user)
         await self._jobs.cancel_pending(batch_id, Message(code="batch_cancelled"), self._time.now(), by=user)
+        await cancel_test_calls(self._batches, self._jobs, self._time, batch, user=user)
         self._figures.forget(batch_id)
         return await self.view(batch_id)
 

@@ -17,6 +17,7 @@ from app.domain.errors import Conflict, FieldError, InvalidInput, NotFound, TooM
 from app.domain.imports import IMPORT_LEASE
 from app.domain.jobs import Job
 from app.domain.jobs import job_id as job_id_of
+from app.domain.messages import Message
 from app.domain.phone_numbers import mask
 from app.domain.phone_regions import region_of_timezone
 from app.domain.ports import Accounts, BatchContacts, Batches, Jobs, Time
@@ -27,6 +28,7 @@ from app.domain.test_call import (
     DAY,
     MOST_A_DAY,
     MOST_AT_ONCE,
+    PATIENCE,
     batch_of_test_call,
     job_of_test_call,
     unfinished,
@@ -38,7 +40,6 @@ from app.services.half_made import undo_import
 from app.services.ids import new_id
 
 RETRY_SECONDS = 60.0
-_LOOKED_THROUGH = 100
 
 
 @dataclass(frozen=True)
@@ -165,16 +166,7 @@ class TestCalls:
 
     async def _refuse_contacts(self, job: Job) -> None:
         """Who is, or was, in one of the account's lists is a contact, with hours of rest like any other."""
-        found, _ = await self._jobs.page(
-            account_ids=[job.account_id],
-            batch_id=None,
-            states=None,
-            waiting_for=None,
-            limit=_LOOKED_THROUGH,
-            skip=0,
-            person_key=job.contact.phones[0],
-        )
-        if any(other.test_of is None for other in found):
+        if await self._jobs.has_contact(job.account_id, job.contact.phones[0]):
             raise Conflict("test_call_to_contact")
 
     async def _refuse_too_many(self, job: Job, now: datetime) -> None:
@@ -196,6 +188,8 @@ class TestCalls:
             await self._jobs.insert_many([job])
             # Two requests at once do not see each other before both have written; of those that do, none calls.
             await self._refuse_too_many(job, self._time.now())
+            # Nor does its batch's cancelling see a job that is not written yet.
+            await self._tested(job.test_of or "")
             event = "test_call_outside_hours" if asked.outside_hours else "test_call_asked_for"
             phone = mask(job.contact.phones[0])
             await log_event(self._batches, self._time, job.test_of or "", event, user, job_id=job.job_id, phone=phone)
@@ -209,6 +203,15 @@ class TestCalls:
             await undo_import(self._batches, self._jobs, made)
             raise Conflict("import_undone")
         return job
+
+
+async def cancel_test_calls(batches: Batches, jobs: Jobs, time: Time, batch: Batch, *, user: str) -> None:
+    """Those of `batch` that might still begin: what was called off is not to be heard either."""
+    now = time.now()
+    for call in await jobs.test_calls(batch.account_id, now - PATIENCE):
+        if call.test_of == batch.batch_id and not call.state.is_final:
+            await jobs.cancel(call.job_id, Message(code="batch_cancelled"), now, by=user)
+            await batches.wake(call.batch_id, now)
 
 
 def _refuse_closed(job: Job, made: Batch, now: datetime) -> None:

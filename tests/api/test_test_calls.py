@@ -1,6 +1,7 @@
 """POST /batches/{id}/test-call: what it makes, what it refuses, and that no figure counts it."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,7 +9,9 @@ import httpx
 import pytest
 
 from app.bootstrap import Container
+from app.domain.jobs import Job
 from app.domain.test_call import MOST_A_DAY, MOST_AT_ONCE, PATIENCE
+from app.repositories.jobs import MongoJobs
 from tests.api.conftest import batch_body, error_at, problem, stored
 
 EVERY_HOUR = {"allowed_hours": {"start": "00:00", "end": "00:00"}, "days_of_week": [0, 1, 2, 3, 4, 5, 6]}
@@ -118,6 +121,51 @@ async def test_outside_the_hours_only_if_that_is_said_and_never_to_a_contact(
     # A number of mine stays mine, however often it was called as a test.
     await container.database.collection("jobs").update_one({"_id": job["job_id"]}, {"$set": {"state": "failed"}})
     await made(api, batch_id, outside_hours=True)
+
+
+async def test_a_contact_is_one_however_many_test_calls_it_had(
+    api: httpx.AsyncClient, account: dict[str, Any], container: Container
+) -> None:
+    batch_id = await create(api, call_settings=closed())
+    jobs = container.database.collection("jobs")
+    job = await jobs.find_one({"_id": (await made(api, batch_id, outside_hours=True))["job_id"]})
+    assert job is not None
+    later = datetime.now(UTC)
+    before = {"test_of": batch_id, "state": "failed", "created_at": later, "person_keys": ["+56987654321"]}
+    await jobs.insert_many([{**job, **before, "_id": f"test-{number:03}"} for number in range(101)])
+    contact = await ask(api, batch_id, "+56987654321", outside_hours=True)
+    problem(contact, 409, "test_call_to_contact")
+
+
+async def test_cancelling_the_batch_cancels_its_test_calls(
+    api: httpx.AsyncClient, open_batch: str, container: Container
+) -> None:
+    job, other = await made(api, open_batch), await made(api, await create(api), "+56987650002")
+    assert (await api.post(f"batches/{open_batch}/cancel")).status_code == 200
+    cancelled = (await api.get(f"jobs/{job['job_id']}")).json()
+    assert (cancelled["status"], cancelled["reason"]["code"]) == ("cancelled", "batch_cancelled")
+    assert (await api.get(f"jobs/{other['job_id']}")).json()["status"] == "pending"
+
+
+async def test_deleting_a_draft_cancels_its_test_calls(api: httpx.AsyncClient, account: dict[str, Any]) -> None:
+    draft = await create(api, contacts=None)
+    job = await made(api, draft, allow_missing_variables=True)
+    assert (await api.delete(f"batches/{draft}")).status_code == 204
+    assert (await api.get(f"jobs/{job['job_id']}")).json()["status"] == "cancelled"
+
+
+async def test_a_batch_that_is_cancelled_just_then_is_not_tested(
+    api: httpx.AsyncClient, open_batch: str, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert_many = MongoJobs.insert_many
+
+    async def cancelled_first(jobs: MongoJobs, made: Sequence[Job]) -> None:
+        assert (await api.post(f"batches/{open_batch}/cancel")).status_code == 200
+        await insert_many(jobs, made)
+
+    monkeypatch.setattr(MongoJobs, "insert_many", cancelled_first)
+    problem(await ask(api, open_batch), 409, "batch_not_changeable")
+    assert await container.database.collection("jobs").count_documents({"test_of": open_batch}) == 0
 
 
 async def test_a_key_makes_one_call(api: httpx.AsyncClient, open_batch: str, container: Container) -> None:
