@@ -89,12 +89,12 @@ def refuse(job: Job, batch: Batch, account: Account, circumstances: Circumstance
 
     A job that has an attempt already (its intent is stored, or it is being verified) is judged by that attempt's phone.
     """
+    if job.import_id in batch.undone_imports:
+        return _refusal(RefusalKind.CANCELLED, "import_was_undone")
     if job.cancel_requested or batch.status is BatchStatus.CANCELLED:
         return _refusal(RefusalKind.CANCELLED, "cancelled_by_operator")
     if batch.is_too_late(now):
         return _refusal(RefusalKind.TOO_LATE, "test_call_too_late")
-    if job.import_id in batch.undone_imports:
-        return _refusal(RefusalKind.CANCELLED, "import_was_undone")
     if batch.status is not BatchStatus.RUNNING:
         return _refusal(RefusalKind.BATCH_NOT_RUNNING, "batch_not_running", status=batch.status.value)
     if account.status is not AccountStatus.ACTIVE:

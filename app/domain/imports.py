@@ -95,6 +95,8 @@ class NumberedContact(NamedTuple):
 
     number: int
     row: ContactRow
+    import_id: str | None = None
+    """Of a series' contact, the import that it came with."""
 
 
 class KnownPerson(NamedTuple):

@@ -151,6 +151,9 @@ class Imports(Protocol):
     async def begin_undo(self, batch: Batch, work: Import, before: Import | None) -> Batch | None:
         """From here on nobody of `work` is called any more. `before` is what is under way in the batch."""
 
+    async def name_undone(self, batch_id: str, import_id: str) -> None:
+        """Nobody of a series' import is called any more in this run of it."""
+
     async def advance(self, work: Import, changes: dict[str, Any]) -> Batch | None:
         """Note how far it is, under its fence; None: it is in other hands, or over."""
 
@@ -165,7 +168,7 @@ class Imports(Protocol):
         """Batches with an import that nobody works on."""
 
     async def save(self, work: Import) -> None:
-        """The copy."""
+        """The copy, unless one with a later fence is there."""
 
     async def get(self, import_id: str) -> Import | None: ...
     async def by_key(self, batch_id: str, key: str) -> Import | None: ...
@@ -296,6 +299,9 @@ class Jobs(Protocol):
     async def count_of_import(self, batch_id: str, import_id: str) -> int: ...
     async def count_kept(self, batch_id: str, import_id: str) -> int:
         """The import's jobs after `take_out`; what an importer that is late has written since does not count."""
+
+    async def cancel_of_import(self, batch_id: str, import_id: str, reason: Message, now: datetime, *, by: str) -> None:
+        """Let no job of it in the batch call again. Safe to repeat."""
 
     async def take_out(self, work: Import, first: int, last: int, reason: Message, now: datetime, *, by: str) -> None:
         """Of the import's jobs with numbers from `first` to `last`: remove those that never called anybody, and let no

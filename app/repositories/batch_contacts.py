@@ -29,7 +29,7 @@ class MongoBatchContacts(Repository):
                 "contact": plain(row.contact),
                 "person_keys": person_keys(row.contact),
             }
-            for number, row in contacts
+            for number, row, _ in contacts
         ]
         try:
             await self._contacts.insert_many(documents, ordered=False)
@@ -45,7 +45,9 @@ class MongoBatchContacts(Repository):
         cursor = self._contacts.find(match).sort("number", ASCENDING).limit(limit)
         return [
             NumberedContact(
-                document["number"], ContactRow(document["row"], Contact.model_validate(document["contact"]))
+                document["number"],
+                ContactRow(document["row"], Contact.model_validate(document["contact"])),
+                document.get("import_id"),
             )
             async for document in cursor
         ]

@@ -1,9 +1,11 @@
 """Imports in MongoDB: under way in their batches' documents, and a copy of each in a collection of their own."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from pymongo import DESCENDING, ReturnDocument
+from pymongo.errors import DuplicateKeyError
 
 from app.domain.batches import Batch, BatchStatus
 from app.domain.imports import Import
@@ -42,6 +44,10 @@ class MongoImports(Repository):
         )
 
     @guarded
+    async def name_undone(self, batch_id: str, import_id: str) -> None:
+        await self._changed({"_id": batch_id}, {"$addToSet": {"undone_imports": import_id}, "$inc": {"revision": 1}})
+
+    @guarded
     async def advance(self, work: Import, changes: dict[str, Any]) -> Batch | None:
         # The revision stays: that an import goes on is no news for a claimer.
         update = set_or_unset({f"{_CURRENT}.{name}": value for name, value in changes.items()})
@@ -72,7 +78,10 @@ class MongoImports(Repository):
     @guarded
     async def save(self, work: Import) -> None:
         document = to_document(work)
-        await self._imports.replace_one({"_id": document["_id"]}, document, upsert=True)
+        # Somebody who was frozen does not write over what whoever went on with it has saved.
+        match = {"_id": document["_id"], "fence": {"$lte": work.fence}}
+        with suppress(DuplicateKeyError):
+            await self._imports.replace_one(match, document, upsert=True)
 
     @guarded
     async def get(self, import_id: str) -> Import | None:

@@ -59,7 +59,7 @@ class MongoJobs(Repository):
                 "contact": row.contact.model_dump(exclude_none=True),
                 **computed_of(row.contact),
             }
-            for number, row in contacts
+            for number, row, _ in contacts
         ]
         try:
             await self._jobs.insert_many(documents, ordered=False)
@@ -69,11 +69,13 @@ class MongoJobs(Repository):
 
     @guarded
     async def known(self, batch: Batch, keys: Sequence[str]) -> list[KnownPerson]:
+        # Of an import that was undone only who was called counts, or perhaps is being called just now.
+        called = [{"attempts": {"$gt": 0}}, {"state": {"$in": [s.value for s in IN_FLIGHT - {JobState.LEASED}]}}]
         match = {
             "account_id": batch.account_id,
             "person_keys": {"$in": list(keys)},
             "batch_id": batch.batch_id,
-            "$or": [{"import_id": {"$nin": batch.undone_imports}}, {"attempts": {"$gt": 0}}],
+            "$or": [{"import_id": {"$nin": batch.undone_imports}}, *called],
         }
         wanted = {"import_id": True, "person_keys": True}
         return [
@@ -98,10 +100,20 @@ class MongoJobs(Repository):
         match: Document = {"_id": {"$in": numbered}, "import_id": work.import_id}
         in_flight = {"$in": [state.value for state in IN_FLIGHT]}
         never_called = {"attempts": 0, "history.0": {"$exists": False}}
-        await self._jobs.delete_many(match | never_called | {"state": {"$not": in_flight}}, hint="_id_")
+        # Whoever undid this before may have counted what a worker held then: it stays, also when it has ended.
+        counted = {"cancel_requested": True}, {"reason.code": reason.code}
+        removed = {"state": {"$not": in_flight}, **never_called, "$nor": counted}
+        await self._jobs.delete_many(match | removed, hint="_id_")
         # What is being called goes on to its end, which is its contact's last; what was put back meanwhile waits.
         await self._jobs.update_many(match | {"state": JobState.PENDING.value}, _cancelled(reason, now, by))
         await self._jobs.update_many(match | {"state": in_flight}, _asked_to_end(now, by))
+
+    @guarded
+    async def cancel_of_import(self, batch_id: str, import_id: str, reason: Message, now: datetime, *, by: str) -> None:
+        match: Document = {"batch_id": batch_id, "import_id": import_id}
+        await self._jobs.update_many(match | {"state": JobState.PENDING.value}, _cancelled(reason, now, by))
+        in_flight = {"state": {"$in": [state.value for state in IN_FLIGHT]}}
+        await self._jobs.update_many(match | in_flight, _asked_to_end(now, by))
 
     @guarded
     async def delete_of_batch(self, batch_id: str) -> None:

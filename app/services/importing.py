@@ -258,6 +258,8 @@ class Importing:
 
     async def _take_out(self, batch: Batch, work: Import, stopping: Callable[[], bool]) -> None:
         held: Batch | None = batch
+        if batch.recurrence is not None:
+            await self._take_out_of_runs(batch, work)
         if work.kept is None:
             # Before the first is gone.
             held = await self._imports.advance(work, {"written": await self._present(batch, work), "kept": 0})
@@ -276,6 +278,14 @@ class Importing:
             await self._remove(held, work, first, work.first_number + handled - 1)
             changes = {"handled": handled, "lease_until": self._lease()}
             held = await self._imports.advance(work, changes)
+
+    async def _take_out_of_runs(self, series: Batch, work: Import) -> None:
+        """In the runs that go on nobody of it is called any more. One that is being copied begins anew, without it."""
+        reason, now = Message(code="import_was_undone"), self._time.now()
+        for run in await self._batches.unfinished_runs(series.batch_id):
+            await self._imports.name_undone(run.batch_id, work.import_id)
+            await self._jobs.cancel_of_import(run.batch_id, work.import_id, reason, now, by=work.undone_by or SYSTEM)
+            await self._batches.wake(run.batch_id, now)
 
     async def _present(self, batch: Batch, work: Import) -> int:
         if batch.recurrence is not None:

@@ -139,7 +139,9 @@ class Recurring:
             if not contacts:
                 return await self._open(held)
             now = self._time.now()
-            await self._jobs.insert_many([job_of(held, contact, now) for contact in contacts])
+            await self._jobs.insert_many(
+                [job_of(held, contact, now, import_id=contact.import_id) for contact in contacts]
+            )
             tired = self._control.stopping.is_set() or self._time.monotonic() - began > SECONDS_A_LOOK
             copied = held.total_jobs + len(contacts)
             held = await self._extend(held, copied, contacts[-1].number, let_go=tired)

@@ -17,7 +17,7 @@ from app.domain.contact_list import ContactPiece, ListSummary
 from app.domain.contacts import ContactRow, person_keys
 from app.domain.errors import Conflict, DatabaseUnavailable, InvalidInput
 from app.domain.imports import IMPORT_LEASE, Import, ImportStatus, NumberedContact
-from app.domain.jobs import Job, JobState, WaitingFor
+from app.domain.jobs import IN_FLIGHT, Job, JobState, WaitingFor
 from app.domain.recurrence import Frequency, RecurrenceRule
 from app.domain.variables import own_variables
 from app.repositories.accounts import MongoAccounts
@@ -908,3 +908,107 @@ async def test_each_is_an_import_of_its_own(site: Site) -> None:
     assert (total, [work.upload_id for work in found]) == (3, ["upload-2", "upload-1"])
     counts = Counter(job.import_id for job in await site.all_jobs())
     assert set(counts.values()) == {1}
+
+
+# Undone while others are at it ------------------------------------------------------------------------------------
+
+
+async def test_a_job_that_was_counted_stays_whoever_undoes_once_more(site: Site) -> None:
+    """A worker held it when the first counted what stays, and has let it go as cancelled since."""
+    batch = await site.batch_in(RUNNING)
+    await site.upload(*range(1, CONTACTS))
+    work = await site.service().add(batch.batch_id, NewContacts("upload-1"), user="ana")
+    job_id = f"{batch.batch_id}-000003"
+    await site.collection.update_one({"_id": job_id}, {"$set": {"state": "leased", "fence": 1}})
+    await site.service(site.nobody).undo(batch.batch_id, work.import_id, user="eva")
+    begun = await site.stored(batch)
+    frozen = site.importer()
+    real = frozen._jobs.take_out
+
+    async def freezes(*args: Any, **kwargs: Any) -> None:
+        site.time.advance(IMPORT_LEASE)
+        await site.resume()
+        await site.collection.update_one({"_id": job_id}, {"$set": {"state": "cancelled"}})
+        await real(*args, **kwargs)
+
+    frozen._jobs.take_out = freezes  # type: ignore[method-assign] # past its lease
+    await frozen.carry_on(begun, never)
+    assert (await site.stored(batch)).total_jobs == len(await site.all_jobs()) == 2
+
+
+@pytest.mark.parametrize("state", sorted(IN_FLIGHT - {JobState.LEASED}))
+async def test_who_is_perhaps_being_called_by_an_undone_import_is_not_added_again(site: Site, state: JobState) -> None:
+    """The phone would ring once for each."""
+    batch = await site.batch_in(RUNNING)
+    await site.upload(1, 2)
+    work = await site.service().add(batch.batch_id, NewContacts("upload-1"), user="ana")
+    await site.collection.update_one({"contact.phones": phone(1)}, {"$set": {"state": state.value}})
+    await site.service().undo(batch.batch_id, work.import_id, user="eva")
+    await site.upload(1, 2, upload_id="upload-2")
+    again = await site.service().add(batch.batch_id, NewContacts("upload-2"), user="ana")
+    assert (again.written, again.skipped) == (1, 1)
+
+
+@pytest.mark.parametrize("call", [1, 2])
+async def test_what_is_told_of_an_import_is_what_its_last_holder_said(site: Site, call: int) -> None:
+    batch = await site.create(await site.upload(1, 2), tasks=site.nobody)
+    frozen = site.importer()
+    real, calls = frozen._imports.save, 0
+
+    async def freezes(work: Import) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            await site.resume_all()
+            await site.service().undo(batch.batch_id, work.import_id, user="eva")
+        await real(work)
+
+    frozen._imports.save = freezes  # type: ignore[method-assign] # past its lease
+    await frozen.carry_on(batch, never)
+    assert (await site.only_import(batch)).status is ImportStatus.UNDONE
+    assert await site.all_jobs() == []
+
+
+async def test_an_import_of_a_series_is_undone_in_the_run_that_goes_on_too(site: Site) -> None:
+    series = await series_of(site, 1)
+    await site.upload(2, 3, 4)
+    work = await site.service().add(series.batch_id, NewContacts("upload-1"), user="ana")
+    site.time.advance(DAY)
+    claimed = await site.claim()
+    assert len(claimed) == 4
+    called = claimed[1]
+    assert called.import_id == work.import_id
+    waits = claimed[2].job_id
+    await site.collection.update_one({"_id": waits}, {"$set": {"state": "pending"}})
+    await site.service().undo(series.batch_id, work.import_id, user="eva")
+    run = await site.batches.get(called.batch_id)
+    assert run is not None
+    assert (run.undone_imports, run.total_jobs) == ([work.import_id], 4)
+    jobs = {job.job_id: job for job in await site.all_jobs()}
+    assert (jobs[waits].state, jobs[called.job_id].cancel_requested) == (JobState.CANCELLED, True)
+    assert not jobs[claimed[0].job_id].cancel_requested
+
+
+async def test_a_run_that_is_being_made_while_an_import_is_undone_calls_nobody_of_it(site: Site) -> None:
+    series = await series_of(site, 1)
+    await site.upload(2, 3, 4)
+    work = await site.service().add(series.batch_id, NewContacts("upload-1"), user="ana")
+    site.time.advance(DAY)
+    control = WorkerControl("worker", site.time, timedelta(days=1000))
+    recurring = Recurring(site.batches, site.jobs, MongoBatchContacts(site.database), control, site.time)
+    real = recurring._contacts.after
+
+    async def meanwhile(*args: Any, **kwargs: Any) -> Any:
+        found = await real(*args, **kwargs)
+        await site.service().undo(series.batch_id, work.import_id, user="eva")
+        return found
+
+    recurring._contacts.after = meanwhile  # type: ignore[method-assign] # an operator is quicker
+    assert await recurring.attend(await site.stored(series), site.time.now()) is None
+    site.time.advance(IMPORT_LEASE)
+    await site.claim()
+    run = await site.batches.get(f"{series.batch_id}-r1")
+    assert run is not None
+    assert (run.status, run.total_jobs) == (RUNNING, 1)
+    callable_ = [job for job in await site.all_jobs() if job.import_id not in run.undone_imports]
+    assert [job.contact.phones[0] for job in callable_] == [phone(1)]
