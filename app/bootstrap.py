@@ -39,6 +39,7 @@ from app.repositories.do_not_call import MongoDoNotCallList
 from app.repositories.from_numbers import MongoFromNumbers
 from app.repositories.imports import MongoImports
 from app.repositories.indexes import ensure_indexes
+from app.repositories.inspection import MongoInspection
 from app.repositories.job_queue import MongoJobQueue
 from app.repositories.jobs import MongoJobs
 from app.repositories.overview import MongoOverviews
@@ -66,6 +67,7 @@ from app.services.call_work import CallWork
 from app.services.claiming import Claiming
 from app.services.dashboard import DashboardService
 from app.services.delivering import Delivering
+from app.services.diagnosing import Defaults, Diagnosing
 from app.services.dialing import CallDefaults, Dialing
 from app.services.do_not_call import DoNotCallService
 from app.services.explaining import Explaining
@@ -298,14 +300,7 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
         details_grace=timedelta(seconds=settings.call_details_grace_seconds),
         provider_retry=timedelta(seconds=settings.provider_retry_seconds),
     )
-    retell = RetellClient(
-        settings.retell_base_url,
-        settings.retell_api_key.get_secret_value(),
-        clock,
-        create_timeout=settings.retell_create_timeout_seconds,
-        read_timeout=settings.retell_read_timeout_seconds,
-        max_connections=settings.worker_concurrency,
-    )
+    retell = _retell(container)
     metrics = container.metrics
     provider = MeasuredProvider(retell, metrics, clock)
     promptness = Promptness(metrics, clock)
@@ -371,6 +366,48 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
         )
     finally:
         await retell.aclose()
+
+
+@asynccontextmanager
+async def open_diagnosing(container: Container) -> AsyncIterator[Diagnosing]:
+    """What looks whether all that Cadencia stands on is well."""
+    settings, clock, database = container.settings, container.clock, container.database
+
+    async def take_primarys_time() -> float:
+        await container.synchronise_clock()
+        return clock.machine_is_behind().total_seconds()
+
+    retell = _retell(container)
+    defaults = Defaults(
+        key_is_set=bool(settings.retell_api_key.get_secret_value()),
+        agent_id=settings.retell_agent_id,
+        from_number=settings.retell_from_number,
+        max_concurrent=settings.retell_max_concurrent_calls,
+    )
+    try:
+        yield Diagnosing(
+            MongoInspection(database),
+            MongoWorkers(database),
+            MongoFromNumbers(database),
+            retell,
+            clock,
+            take_primarys_time,
+            defaults,
+        )
+    finally:
+        await retell.aclose()
+
+
+def _retell(container: Container) -> RetellClient:
+    settings = container.settings
+    return RetellClient(
+        settings.retell_base_url,
+        settings.retell_api_key.get_secret_value(),
+        container.clock,
+        create_timeout=settings.retell_create_timeout_seconds,
+        read_timeout=settings.retell_read_timeout_seconds,
+        max_connections=settings.worker_concurrency,
+    )
 
 
 @asynccontextmanager

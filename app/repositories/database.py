@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 
 from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
 from bson.decimal128 import Decimal128
@@ -141,6 +141,15 @@ class Database:
         async with self.operation():
             hello = await self._client.admin.command("hello")
         return cast("datetime", hello["localTime"]).replace(tzinfo=UTC)
+
+    async def server_says(self, command: Literal["hello", "buildInfo"]) -> Document:
+        """The primary's answer to a question about itself. Raises DatabaseUnavailable."""
+        async with self.operation():
+            return await self._client.admin.command(command)
+
+    @property
+    def write_concern(self) -> Document:
+        return dict(self._db.write_concern.document)
 
     async def check(self) -> None:
         """Refuse a server that cannot keep our promises.

@@ -85,6 +85,8 @@ class Knobs(_Knobs):
     """`Retry-After` of a 429; Retell documents none."""
     owned_numbers: list[str] = []
     """Empty: every from_number is ours."""
+    allowed_outbound_countries: list[str] = []
+    """What get-phone-number says of a number; creates do not go by it. Empty: it says nothing."""
     known_agents: list[str] = []
     """Empty: every agent exists."""
     unknown_agent_status: Literal[404, 422] = 422

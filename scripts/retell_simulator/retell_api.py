@@ -99,7 +99,7 @@ async def _get_api_key_info(_simulator: Simulator, _request: Request) -> JsonObj
 async def _get_agent(simulator: Simulator, request: Request) -> JsonObject:
     agent_id, knobs = request.path_params["agent_id"], simulator.knobs
     if knobs.known_agents and agent_id not in knobs.known_agents:
-        raise Refused(422)
+        raise Refused(knobs.unknown_agent_status)
     return {
         "agent_id": agent_id,
         "version": 0,
@@ -124,7 +124,12 @@ async def _get_phone_number(simulator: Simulator, request: Request) -> JsonObjec
         "phone_number_pretty": number,
         "last_modification_timestamp": 1_767_225_600_000,
     }
-    return view if knobs.bound_agent_id is None else view | {"outbound_agent_id": knobs.bound_agent_id}
+    if knobs.allowed_outbound_countries:
+        view["allowed_outbound_country_list"] = knobs.allowed_outbound_countries
+    if knobs.bound_agent_id is None:
+        return view
+    agents = [{"agent_id": knobs.bound_agent_id, "weight": 1, "agent_version": 0}]
+    return view | {"outbound_agent_id": knobs.bound_agent_id, "outbound_agents": agents}
 
 
 async def not_found(_request: Request, _error: Exception) -> Response:

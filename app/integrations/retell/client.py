@@ -15,6 +15,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from app.domain.calls import CallOrder, CallReport
+from app.domain.diagnosis import LookedUp
 from app.domain.ports import Time
 from app.domain.provider_errors import (
     Ambiguous,
@@ -123,6 +124,16 @@ class RetellClient:
             raise ProviderUnavailable("unreadable concurrency") from error
         return max(0, answer.concurrency_limit - answer.reserved_inbound_concurrency)
 
+    async def key_info(self) -> LookedUp:
+        """Whose key ours is (retell.md §1: the cheapest check)."""
+        return await self._look_up("/get-api-key-info")
+
+    async def agent(self, agent_id: str) -> LookedUp:
+        return await self._look_up(f"/get-agent/{quote(agent_id, safe='')}")
+
+    async def phone_number(self, number: str) -> LookedUp:
+        return await self._look_up(f"/get-phone-number/{quote(number, safe='')}")
+
     async def stop(self, call_id: str) -> None:
         try:
             await self._ask("POST", f"/v2/stop-call/{quote(call_id, safe='')}")
@@ -132,6 +143,23 @@ class RetellClient:
 
     async def aclose(self) -> None:
         await self._http.aclose()
+
+    async def _look_up(self, path: str) -> LookedUp:
+        """Whatever is answered. Raises ProviderUnavailable if nothing is."""
+        try:
+            response = await self._http.get(path)
+        except _ANY as error:
+            raise ProviderUnavailable(_name(error)) from error
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        return LookedUp(
+            status=response.status_code,
+            fields=body if isinstance(body, dict) else {},
+            detail="" if response.is_success else _detail(response),
+            date=_http_date(response.headers.get("Date", "")),
+        )
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """A request that creates nothing. Raises CallUnknown, Throttled or ProviderUnavailable."""
@@ -195,12 +223,19 @@ def _retry_after(response: httpx.Response, now: datetime) -> float | None:
     try:
         seconds = float(given)
     except ValueError:
-        try:
-            date = parsedate_to_datetime(given)
-        except ValueError:
+        date = _http_date(given)
+        if date is None:
             return None
-        seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
+        seconds = (date - now).total_seconds()
     return min(seconds, RETRY_AFTER_CAP_SECONDS) if math.isfinite(seconds) and seconds > 0 else None
+
+
+def _http_date(given: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(given)
+    except ValueError:
+        return None
+    return date.replace(tzinfo=date.tzinfo or UTC)
 
 
 def _name(error: Exception) -> str:
