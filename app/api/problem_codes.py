@@ -80,6 +80,7 @@ KINDS: dict[int, ProblemKind] = {
             "idempotency_key_reused",
             "import_in_progress",
             "import_undone",
+            "import_was_undone",
             "job_changed_meanwhile",
             "job_not_cancellable",
             "job_not_retryable",

@@ -20,6 +20,7 @@ from app.domain.imports import IMPORT_LEASE, Import, ImportStatus, KnownPerson, 
 from app.domain.jobs import Job, JobState, WaitingFor, job_id
 from app.domain.messages import Message
 from app.domain.ports import BatchContacts, Batches, Imports, Jobs, Time, Uploads
+from app.domain.recurrence import first_after
 from app.domain.timeline import SYSTEM
 from app.domain.variables import RESERVED_PREFIX, reserved_names
 from app.services.batch_events import log_event
@@ -235,7 +236,9 @@ class Importing:
         now = self._time.now()
         reason = Message(code="batch_cancelled")
         await self._jobs.cancel_pending(batch.batch_id, reason, now, by=SYSTEM)
-        stopped = _over(work, ImportStatus.STOPPED, now, counted=work.written)
+        # Whoever was killed may have written more than was noted.
+        written = await self._present(batch, work)
+        stopped = _over(work.model_copy(update={"written": written}), ImportStatus.STOPPED, now, counted=written)
         await self._imports.save(stopped)
         return await self._close(batch, stopped, {"wake_at": now}) is not None
 
@@ -398,6 +401,11 @@ def _opening(batch: Batch, now: datetime) -> dict[str, Any]:
         return {"wake_at": now} if batch.status is BatchStatus.RUNNING else {}
     if batch.recurrence is not None:
         first = batch.recurrence.starts_at
+        if batch.runs_started:
+            # It was emptied. Occurrences that passed are not made up for; without any left, a worker completes it.
+            following = first_after(batch.recurrence, now)
+            at = following.at if following else None
+            return {"status": BatchStatus.SCHEDULED, "wake_at": at or now, "next_run_at": at}
         return {"status": BatchStatus.SCHEDULED, "wake_at": first, "next_run_at": first}
     if batch.scheduled_at is not None and batch.scheduled_at > now:
         return {"status": BatchStatus.SCHEDULED, "wake_at": batch.scheduled_at}

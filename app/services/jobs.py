@@ -155,6 +155,8 @@ class JobService:
             raise Conflict("test_call_happens_once")
         if batch.status is BatchStatus.CANCELLED:
             raise Conflict("batch_not_changeable", status=batch.status.value)
+        if job.import_id in batch.undone_imports:
+            raise Conflict("import_was_undone")
         needed = max(job.attempts + 1 - batch.call_settings.max_attempts, 0)
         now = self._time.now()
         # Before and after: should this stop half-way, a batch that runs for nothing completes again by itself.

@@ -127,6 +127,20 @@ async def test_an_import_is_undone(api: httpx.AsyncClient, batch: dict[str, Any]
     problem(await api.get(f"batches/{other['batch_id']}/imports/{first['import_id']}"), 404, "import_not_found")
 
 
+async def test_a_job_of_an_import_that_was_undone_is_not_retried(
+    api: httpx.AsyncClient, batch: dict[str, Any], container: Container
+) -> None:
+    """It would be refused when it is to be dialed; whoever asks is told so at once."""
+    path = f"batches/{batch['batch_id']}/imports"
+    (work,) = (await api.get(path)).json()
+    (job,) = (await api.get("jobs", params={"batch_id": batch["batch_id"]})).json()
+    jobs = container.database.collection("jobs")
+    await jobs.update_one({"_id": job["job_id"]}, {"$set": {"state": "failed", "attempts": 1}})
+    assert (await api.delete(f"{path}/{work['import_id']}")).json()["jobs_kept"] == 1
+    problem(await api.put(f"jobs/{job['job_id']}/retry"), 409, "import_was_undone")
+    assert (await api.get(f"jobs/{job['job_id']}")).json()["status"] == "failed"
+
+
 # Long ones --------------------------------------------------------------------------------------------------------
 
 

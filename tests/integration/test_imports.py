@@ -1012,3 +1012,35 @@ async def test_a_run_that_is_being_made_while_an_import_is_undone_calls_nobody_o
     assert (run.status, run.total_jobs) == (RUNNING, 1)
     callable_ = [job for job in await site.all_jobs() if job.import_id not in run.undone_imports]
     assert [job.contact.phones[0] for job in callable_] == [phone(1)]
+
+
+async def test_of_a_cancelled_batch_all_that_was_written_is_counted(site: Site) -> None:
+    """Also what a process wrote that was killed before it could say so."""
+    draft = await site.create(None)
+    await site.upload(*range(CONTACTS))
+    await site.service(site.nobody).add(draft.batch_id, NewContacts("upload-1"), user="ana")
+    doomed = site.importer()
+    killed_at(doomed._jobs, "insert_contacts", 2, after=True)
+    with pytest.raises(Killed):
+        await doomed.carry_on(await site.stored(draft), never)
+    await site.batches.move(draft.batch_id, [BatchStatus.IMPORTING], BatchStatus.CANCELLED, {})
+    await site.resume_all()
+    left, jobs = await site.stored(draft), await site.all_jobs()
+    assert {job.state for job in jobs} == {JobState.CANCELLED}
+    assert (left.current_import, left.total_jobs, len(jobs)) == (None, 2 * PIECE, 2 * PIECE)
+    assert (await site.only_import(draft)).written == 2 * PIECE
+
+
+async def test_a_series_that_is_filled_again_makes_up_for_no_occurrence_that_passed(site: Site) -> None:
+    series = await series_of(site, 1)
+    assert await run_phones(site, series, 1) == [phone(1)]
+    await site.service().undo(series.batch_id, (await site.only_import(series)).import_id, user="eva")
+    site.time.advance(2 * DAY + timedelta(hours=1))
+    await site.upload(2)
+    await site.service().add(series.batch_id, NewContacts("upload-1"), user="ana")
+    refilled = await site.stored(series)
+    assert (refilled.status, refilled.next_run_at, refilled.wake_at) == (
+        BatchStatus.SCHEDULED,
+        NOW + 4 * DAY,
+        NOW + 4 * DAY,
+    )

@@ -254,7 +254,8 @@ def _recurring(recurrence: Recurrence | None) -> RecurringConfigReply | None:
 
 
 def _percent(batch: Batch, progress: Progress) -> float:
-    return round(100 * progress.finished / batch.total_jobs, 1) if batch.total_jobs else 0.0
+    # Jobs may be more than counted: a moment before an import that was undone is gone.
+    return min(round(100 * progress.finished / batch.total_jobs, 1), 100.0) if batch.total_jobs else 0.0
 
 
 def _import_progress(work: Import | None) -> ImportProgress | None:
