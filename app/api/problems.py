@@ -238,8 +238,11 @@ def _translated(problem: dict[str, Any], language: Language) -> str:
         # Whatever pydantic says is English.
         code = "input_value_error"
     params = dict(problem.get("ctx") or {})
-    if kind == "json_invalid":
+    if kind == "json_invalid" and isinstance(problem["loc"][-1], int):
         params["position"] = problem["loc"][-1]
+    elif kind == "json_invalid":
+        # A field that holds JSON: it has no place in the body to point at.
+        code = "field_json_invalid"
     if "expected" in params:
         params["expected"] = str(params["expected"]).replace(" or ", ", ")
     return render(code, language, **params)

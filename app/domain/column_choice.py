@@ -48,7 +48,7 @@ def parse_choices(text: str) -> dict[str, str]:
     except (ValueError, RecursionError):
         choices = None
     if not isinstance(choices, dict):
-        raise InvalidInput([FieldError.of((_FIELD,), "not_an_object")])
+        raise InvalidInput([FieldError.of((_FIELD,), "column_mapping_not_an_object")])
     errors: list[FieldError] = []
     named: set[str] = set()
     for column, target in choices.items():

@@ -257,6 +257,11 @@ async def test_wrong_fields_are_named_and_nothing_is_created(
     assert await stored(container) == before
 
 
+async def test_a_field_that_is_no_json_is_said_to_be_none(api: httpx.AsyncClient, account: dict[str, Any]) -> None:
+    error = error_at(await create(api, ANA, call_settings_json="{bad"), "call_settings_json")
+    assert error["msg"] == "No es JSON válido. Revise comillas, comas y llaves."
+
+
 async def test_fields_sent_empty_are_as_if_left_out(api: httpx.AsyncClient, account: dict[str, Any]) -> None:
     empty = dict.fromkeys(
         ("batch_name", "batch_description", "call_settings_json", "processing_type", "dias_fecha_limite"), ""

@@ -251,6 +251,13 @@ async def test_a_mapping_that_is_no_object(api: httpx.AsyncClient, account: dict
     assert answer.status_code == 422, answer.text
 
 
+async def test_a_mapping_that_is_no_object_is_said_how_to_write(
+    api: httpx.AsyncClient, account: dict[str, Any]
+) -> None:
+    error = error_at(await preview_as(api, ODD, "{bad"), "column_mapping")
+    assert '{"Fono": "phone_1"}' in error["msg"]
+
+
 async def test_a_sheet_whose_headers_nobody_would_guess(api: httpx.AsyncClient, account: dict[str, Any]) -> None:
     book = openpyxl.Workbook()
     notes = book.active

@@ -334,6 +334,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Debe ser un objeto con los campos del contacto.",
         "en": "It must be an object with the contact's fields.",
     },
+    "field_json_invalid": {
+        "es": "No es JSON válido. Revise comillas, comas y llaves.",
+        "en": "It is not valid JSON. Check its quotes, commas and braces.",
+    },
     "not_a_text": {
         "es": "Debe ser un texto o un número.",
         "en": "It must be a text or a number.",

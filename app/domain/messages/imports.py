@@ -153,6 +153,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
             "name another in column_mapping."
         ),
     },
+    "column_mapping_not_an_object": {
+        "es": 'Debe ser un objeto JSON que diga qué contiene cada columna, como {{"Fono": "phone_1"}}.',
+        "en": 'It must be a JSON object that says what each column holds, like {{"Fono": "phone_1"}}.',
+    },
     "column_target_unknown": {
         "es": "A la columna «{column}» se le dio un significado que no existe. Use uno de: {targets}.",
         "en": "The column «{column}» was given a meaning that does not exist. Use one of: {targets}.",
