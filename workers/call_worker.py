@@ -179,9 +179,15 @@ async def _run(settings: Settings, name: str, *, once: bool) -> None:
             log.info("worker_started", concurrency=settings.worker_concurrency, once=once)
             registration = register(container, control, partial(_vitals, container, work, runner))
             every = min(REGISTER_SECONDS, settings.worker_heartbeat_seconds)
-            async with _beside(partial(registration.keep, every)), _beside(partial(outgoing.keep, once=once)):
+            finish = partial(_goes_on, control, once=once)
+            async with _beside(partial(registration.keep, every)), _beside(partial(outgoing.keep, finish=finish)):
                 await (runner.run_once() if once else runner.run())
         log.info("worker_stopped")
+
+
+def _goes_on(control: WorkerControl, *, once: bool) -> bool:
+    """Whether what is due is sent before the end: not by a worker that was told to stop."""
+    return once and not control.stopping.is_set()
 
 
 class Loops:

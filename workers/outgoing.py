@@ -1,6 +1,7 @@
 """The loop beside the calls that tells customers' systems what happened. A dependency that is away is waited for."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -24,8 +25,8 @@ class Outgoing:
         """Once through what there is to tell and to send. Raises Unavailable."""
         return await self.telling.round() + await self.delivering.round()
 
-    async def keep(self, ended: asyncio.Event, *, once: bool = False) -> None:
-        """Until `ended`; `once`: and then until what is due has been sent."""
+    async def keep(self, ended: asyncio.Event, *, finish: Callable[[], bool] = lambda: False) -> None:
+        """Until `ended`; and then, as long as `finish` says so, until what is due has been sent."""
         wait = ROUND_SECONDS
         while not ended.is_set():
             try:
@@ -42,13 +43,12 @@ class Outgoing:
                     await ended.wait()
             except TimeoutError:
                 continue
-        if once:
-            await self._finish()
+        await self._finish(finish)
         await self.delivering.end()
 
-    async def _finish(self) -> None:
+    async def _finish(self, goes_on: Callable[[], bool]) -> None:
         try:
-            while await self.round():
+            while goes_on() and await self.round():
                 await self.delivering.turns_end()
         except Unavailable as error:
             log.warning("outgoing_left", reason=error.code)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from hmac import new as hmac
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -196,6 +196,14 @@ _LOCAL_NAMES: Final = ("localhost", ".localhost", ".local", ".internal", ".home.
 # Addresses of IPv4 inside IPv6: the check below would judge the wrapping, not what is in it.
 _WRAPPINGS: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"), IPv6Network("2002::/16"))
 
+# Global by the registry, but of whoever's network we are in: IETF protocol assignments (some clouds' services), the
+# relays of 6to4, and Azure's services of each machine.
+_NOT_FOR_CUSTOMERS: Final = (
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.88.99.0/24"),
+    IPv4Network("168.63.129.16/32"),
+)
+
 
 def may_be_public(url: str) -> bool:
     """Whether the address does not say that it is of a private network. Its name is looked up when it is used."""
@@ -214,4 +222,8 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
             return is_public(address.ipv4_mapped)
         if address.teredo is not None or any(address in network for network in _WRAPPINGS):
             return False
+        if address.is_site_local:
+            return False
+    if any(address in network for network in _NOT_FOR_CUSTOMERS):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved

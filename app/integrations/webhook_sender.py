@@ -7,10 +7,13 @@ kept: two names at one address must not share one.
 """
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import httpx
@@ -19,6 +22,7 @@ from app.domain.webhook_ports import Answer
 from app.domain.webhooks import ANSWER_KEPT, is_public
 
 ANSWER_BYTES = 2048
+ANSWER_SECONDS = 1.0
 TRIED_ADDRESSES = 2
 MOST_CONNECTIONS = 200
 
@@ -45,8 +49,11 @@ class WebhookSender:
             trust_env=False,
             verify=ssl.create_default_context(),
         )
+        # Not the threads that all share: a customer's name server that hangs would hold up the names that calls need.
+        self._lookups = ThreadPoolExecutor(MOST_CONNECTIONS, thread_name_prefix="webhook-name")
 
     async def aclose(self) -> None:
+        self._lookups.shutdown(wait=False, cancel_futures=True)
         await self._http.aclose()
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -67,7 +74,7 @@ class WebhookSender:
     async def _send(self, url: httpx.URL, headers: Mapping[str, str], body: bytes) -> Answer:
         if self._any_target:
             return await self._post(url, dict(headers), body, {})
-        addresses = await _addresses(url)
+        addresses = await self._addresses(url)
         own = {**headers, "Host": url.netloc.decode("ascii")}
         for address in addresses[:TRIED_ADDRESSES]:
             try:
@@ -77,16 +84,21 @@ class WebhookSender:
                     raise
         raise RefusedAddress
 
+    async def _addresses(self, url: httpx.URL) -> list[IPv4Address | IPv6Address]:
+        """Where the name leads. Raises RefusedAddress if any of it is not public, OSError if it leads nowhere."""
+        port = url.port or (443 if url.scheme == "https" else 80)
+        look_up = partial(socket.getaddrinfo, url.host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._lookups, look_up)
+        addresses = list(dict.fromkeys(ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found))
+        if not addresses or not all(is_public(address) for address in addresses):
+            raise RefusedAddress
+        return addresses
+
     async def _post(self, url: httpx.URL, headers: dict[str, str], body: bytes, extensions: dict[str, str]) -> Answer:
         request = self._http.build_request("POST", url, content=body, headers=headers, extensions=extensions)
         response = await self._http.send(request, stream=True)
         try:
-            answer = b""
-            # Raw: a small answer could unpack to a large one.
-            async for chunk in response.aiter_raw(ANSWER_BYTES):
-                answer += chunk
-                if len(answer) >= ANSWER_BYTES:
-                    break
+            answer = await _beginning(response)
         finally:
             await response.aclose()
         text = answer[:ANSWER_BYTES].decode("utf-8", "replace")
@@ -94,14 +106,17 @@ class WebhookSender:
         return Answer(response.status_code, None, shown, _retry_after(response))
 
 
-async def _addresses(url: httpx.URL) -> list[IPv4Address | IPv6Address]:
-    """Where the name leads. Raises RefusedAddress if any of it is not public, OSError if it leads nowhere."""
-    port = url.port or (443 if url.scheme == "https" else 80)
-    found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
-    addresses = list(dict.fromkeys(ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found))
-    if not addresses or not all(is_public(address) for address in addresses):
-        raise RefusedAddress
-    return addresses
+async def _beginning(response: httpx.Response) -> bytes:
+    """Of the answer's body. Its status has been heard: whatever becomes of the rest, nothing is sent again for it."""
+    answer = b""
+    with contextlib.suppress(*_ANY, OSError, TimeoutError):
+        async with asyncio.timeout(ANSWER_SECONDS):
+            # Raw: a small answer could unpack to a large one. In pieces as they come: each is 64 KB at most.
+            async for chunk in response.aiter_raw():
+                answer += chunk
+                if len(answer) >= ANSWER_BYTES:
+                    break
+    return answer
 
 
 def _retry_after(response: httpx.Response) -> timedelta | None:

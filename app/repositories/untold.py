@@ -6,8 +6,10 @@ that made them happen. They are no fields of the models: nobody else is to load 
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
+import structlog
+from pydantic import BaseModel, ValidationError
 from pymongo import ASCENDING
 
 from app.domain.batches import Batch
@@ -17,6 +19,10 @@ from app.domain.webhook_ports import Source, UntoldBatch, UntoldJob
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import plain, readable
 from app.repositories.timelines import WITHOUT_TIMELINE
+
+log = structlog.get_logger("repositories")
+
+M = TypeVar("M", bound=BaseModel)
 
 PUT_ASIDE = timedelta(minutes=10)
 
@@ -47,7 +53,7 @@ class MongoUntold(Repository):
             .limit(limit)
             .hint("untold")
         )
-        found = [(_events(document), document["_id"], readable(Job, document)) async for document in cursor]
+        found = [_read(Job, document) async for document in cursor]
         await self._set_unreadable_aside("jobs", [job_id for _, job_id, job in found if job is None], now)
         return [UntoldJob(job, events) for events, _, job in found if job is not None]
 
@@ -55,7 +61,7 @@ class MongoUntold(Repository):
     async def batches(self, now: datetime, limit: int) -> list[UntoldBatch]:
         cursor = self._collections["batches"].find({"untold_at": {"$lte": now}}).sort("untold_at", ASCENDING)
         cursor = cursor.limit(limit)
-        found = [(_events(document), document["_id"], readable(Batch, document)) async for document in cursor]
+        found = [_read(Batch, document) async for document in cursor]
         await self._set_unreadable_aside("batches", [batch_id for _, batch_id, batch in found if batch is None], now)
         return [UntoldBatch(batch, events) for events, _, batch in found if batch is not None]
 
@@ -83,8 +89,15 @@ class MongoUntold(Repository):
         )
 
 
-def _events(document: Document) -> list[Untold]:
-    return [Untold.model_validate(event) for event in document.get("untold", [])]
+def _read(model: type[M], document: Document) -> tuple[list[Untold], str, M | None]:
+    """The events, the id and what they happened to; None if that, or one of them, cannot be read."""
+    document_id = document["_id"]
+    try:
+        events = [Untold.model_validate(event) for event in document.get("untold", [])]
+    except ValidationError as error:
+        log.error("events_unreadable", kind=model.__name__, id=document_id, problems=error.error_count())  # noqa: TRY400 - values are private
+        return [], document_id, None
+    return events, document_id, readable(model, document)
 
 
 def _while_any(name: str) -> Any:

@@ -175,6 +175,9 @@ class Delivering:
         if changes.get("is_active") is False:
             log.warning("webhook_switched_off", last=turn.last, gone=turn.gone)
             wake_at = None
+        elif wake_at is None and "failing_since" in changes:
+            # What failed was given up. The time until the next event, in which nothing is tried, is no failing.
+            changes["failing_since"] = None
         await self._queue.let_go(webhook, changes, wake_at)
 
     def _judged(self, webhook: Webhook, turn: _Turn, now: datetime) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class LiveBatches:
 
     async def look(self, batch_id: str) -> Look:
         """The batch as of now or of a moment ago. Raises NotFound, DatabaseUnavailable."""
-        if len(self._looks) > KEPT:
+        if len(self._looking) > KEPT:
             self._looks.clear()
             self._looking.clear()
         async with self._looking[batch_id]:

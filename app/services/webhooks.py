@@ -80,6 +80,7 @@ class WebhookService:
         )
         await self._subscriptions.subscribe(new.account_id, new.event_types)
         await self._webhooks.insert(webhook)
+        await self._subscribe_again(webhook)
         return webhook, secret
 
     async def of_account(self, account_id: str) -> list[Webhook]:
@@ -127,6 +128,7 @@ class WebhookService:
             raise NotFound("webhook_not_found", webhook_id=webhook_id)
         if changed.is_active:
             await self._webhooks.wake([webhook_id], now)
+            await self._subscribe_again(changed)
         await self._strike_out(account_id)
         return changed
 
@@ -206,6 +208,10 @@ class WebhookService:
         if not webhook.is_active:
             raise Conflict("webhook_switched_off")
         return webhook
+
+    async def _subscribe_again(self, webhook: Webhook) -> None:
+        """Whoever looked at what is wanted before this webhook wanted it, but after its note, strikes out nothing."""
+        await self._subscriptions.subscribe(webhook.account_id, webhook.event_types)
 
     async def _strike_out(self, account_id: str) -> None:
         """Note no more than is wanted; if something came meanwhile, what is noted too much does no harm."""

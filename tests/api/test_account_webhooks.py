@@ -1,5 +1,6 @@
 """An account's webhooks over HTTP: made, changed, secrets, the log, and what is refused."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ from app.bootstrap import Container
 from app.domain.webhooks import MOST_WEBHOOKS, DeliveryStatus, EventType
 from app.main import create_app
 from app.repositories.webhooks import MongoDeliveries, MongoSubscriptions
+from app.services.webhooks import NewWebhook
 from tests.api.conftest import ACCOUNT, error_at, problem
 from tests.api.test_access import somebody
 from tests.conftest import make_settings
@@ -80,6 +82,47 @@ async def test_what_is_struck_out_on_older_facts_stays(
     await made(api, event_types=["call.finished"])
     assert not await subscriptions.replace("acc-chile-001", [], before)
     assert await noted(container) == {"call.finished"}
+
+
+@pytest.mark.parametrize("switched_on", [False, True])
+async def test_a_webhook_that_comes_while_another_goes_is_told(
+    api: httpx.AsyncClient,
+    account: dict[str, Any],
+    container: Container,
+    monkeypatch: pytest.MonkeyPatch,
+    switched_on: bool,
+) -> None:
+    """The other one looks at what is wanted after the new one is noted and before it is there; it strikes out after."""
+    going = await made(api, event_types=["batch.finished"])
+    coming = await made(api, event_types=["call.finished"]) if switched_on else {}
+    if switched_on:
+        await api.patch(f"{HOOKS}/{coming['webhook_id']}", json={"is_active": False})
+    looked, stands = asyncio.Event(), asyncio.Event()
+    subscribe, replace = MongoSubscriptions.subscribe, MongoSubscriptions.replace
+    tasks: list[asyncio.Task[Any]] = []
+
+    async def late(self: MongoSubscriptions, account_id: str, types: Any, changes: int) -> bool:
+        if asyncio.current_task() in tasks:
+            looked.set()
+            await stands.wait()
+        return await replace(self, account_id, types, changes)
+
+    async def noted_first(self: MongoSubscriptions, account_id: str, types: Any) -> None:
+        await subscribe(self, account_id, types)
+        if not tasks:
+            gone = container.webhooks.delete("acc-chile-001", going["webhook_id"])
+            tasks.append(asyncio.create_task(gone))
+            await looked.wait()
+
+    monkeypatch.setattr(MongoSubscriptions, "replace", late)
+    monkeypatch.setattr(MongoSubscriptions, "subscribe", noted_first)
+    if switched_on:
+        await container.webhooks.change("acc-chile-001", coming["webhook_id"], {"is_active": True})
+    else:
+        await container.webhooks.create(NewWebhook("acc-chile-001", URL, None, [EventType.CALL_FINISHED]))
+    stands.set()
+    await asyncio.gather(*tasks)
+    assert await noted(container) >= {"call.finished"}
 
 
 @pytest.mark.parametrize(

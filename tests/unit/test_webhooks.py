@@ -114,6 +114,10 @@ def test_a_receiver_at_which_nothing_succeeds_is_left_alone_longer_and_longer() 
         "2002:7f00:1::",
         "2001:0:4136:e378:8000:63bf:3fff:fdd2",
         "2001:db8::1",
+        "fec0::1",
+        "168.63.129.16",
+        "192.0.0.192",
+        "192.88.99.1",
     ],
 )
 def test_no_address_of_a_private_network(address: str) -> None:

@@ -1,6 +1,8 @@
 """What happens is told to the customer's own system: everything, signed, until it answers; calls do not wait for it."""
 
 import asyncio
+import socket
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
@@ -179,6 +181,23 @@ async def test_what_cannot_be_told_is_put_aside_and_the_others_are_told(
     assert {one.event["data"]["job"]["job_id"] for one in receiver.of("/all")} == {first.job_id, second.job_id}
 
 
+async def test_an_event_of_a_newer_version_holds_up_no_other(
+    campaigns: Campaigns, receiver: Receiver, container: Container
+) -> None:
+    account = await campaigns.account()
+    await subscribed(container, account, f"{receiver.url}/all", EventType.CONTACT_FINAL)
+    first, second = await campaigns.jobs(await campaigns.batch(account, [[phone] for phone in numbers(2)]))
+    for job in (first, second):
+        await container.jobs.cancel(job.job_id, user="test")
+    jobs = container.database.collection("jobs")
+    await jobs.update_many({}, {"$set": {"untold_at": container.clock.now() - timedelta(minutes=1)}})
+    await jobs.update_one({"_id": first.job_id}, {"$set": {"untold.0.type": "contact.reborn"}})
+    async with outgoing_worker(container) as outgoing:
+        await step(outgoing)
+    assert [one.event["data"]["job"]["job_id"] for one in receiver.of("/all")] == [second.job_id]
+    assert await jobs.count_documents({"_id": first.job_id, "untold_at": {"$gt": container.clock.now()}}) == 1
+
+
 async def test_nobody_is_told_of_test_calls(campaigns: Campaigns, receiver: Receiver, container: Container) -> None:
     account = await campaigns.account()
     await subscribed(container, account, f"{receiver.url}/all")
@@ -342,6 +361,24 @@ async def test_410_switches_it_off_and_so_do_days_of_failures(
     assert len(receiver.received) == waiting
 
 
+async def test_time_in_which_nothing_is_tried_is_no_failing(
+    container: Container, account: Account, receiver: Receiver
+) -> None:
+    time = FakeTime(container.clock.now().replace(microsecond=0))
+    service = webhooks_to_anywhere(container, time)
+    webhook, _ = await subscribed(container, account, f"{receiver.url}/x", time=time)
+    receiver.answers = {"/x": (500, {}, b"")}
+    await pinged(service, webhook)
+    async with outgoing_worker(container, time=time, webhook_disable_after_days=5) as outgoing:
+        while (await statuses(container))["pending"]:
+            await step(outgoing)
+            time.advance(timedelta(hours=8))
+        time.advance(timedelta(days=5))
+        await pinged(service, webhook)
+        await step(outgoing)
+    assert (await webhook_of(container, webhook)).is_active
+
+
 async def test_both_secrets_sign_for_a_day(container: Container, account: Account, receiver: Receiver) -> None:
     time = FakeTime(container.clock.now().replace(microsecond=0))
     service = webhooks_to_anywhere(container, time)
@@ -447,13 +484,13 @@ async def test_the_connection_goes_to_the_address_that_was_judged(
         judged.append(address)
         return True
 
-    async def looked_up(host: str, port: int, **_: Any) -> list[Any]:
+    def looked_up(host: str, port: int, **_: Any) -> list[Any]:
         # The second answer would lead elsewhere.
         address = "127.0.0.1" if not judged else "127.0.0.2"
         return [(2, 1, 6, "", (address, port))]
 
     monkeypatch.setattr(webhook_sender, "is_public", noted)
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", looked_up)
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
     sender = WebhookSender(5, any_target=False)
     try:
         answer = await sender.send(f"http://crm.empresaxyz.cl:{port}/x?a=1", {"webhook-id": "evt_1"}, b"{}")
@@ -463,6 +500,63 @@ async def test_the_connection_goes_to_the_address_that_was_judged(
     assert judged == [ip_address("127.0.0.1")]
     (received,) = receiver.received
     assert received.headers["host"] == f"crm.empresaxyz.cl:{port}"
+
+
+async def test_a_name_server_that_hangs_holds_up_no_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls look up Retell's name in the threads that all share."""
+    released = threading.Event()
+
+    def hangs(*_: Any, **__: Any) -> list[Any]:
+        released.wait()
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    sender = WebhookSender(0.2, any_target=False)
+    try:
+        answers = await asyncio.gather(*(sender.send("https://a.cl/", {}, b"{}") for _ in range(40)))
+        assert {answer.error for answer in answers} == {"timeout"}
+        async with asyncio.timeout(30):
+            assert await asyncio.to_thread(int) == 0
+    finally:
+        released.set()
+        await sender.aclose()
+
+
+async def test_what_was_answered_is_heard_though_the_answer_does_not_end() -> None:
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\nthanks")
+        await writer.drain()
+        await reader.read()  # until the other side goes
+        writer.close()
+
+    server = await asyncio.start_server(answers, "127.0.0.1", 0)
+    sender = WebhookSender(15, any_target=True)
+    try:
+        answer = await sender.send(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", {}, b"{}")
+    finally:
+        await sender.aclose()
+        server.close()
+        await server.wait_closed()
+    assert (answer.status, answer.error, answer.text) == (202, None, "thanks")
+
+
+async def test_a_worker_that_is_told_to_stop_does_not_send_to_the_end(
+    container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--once` sends what is due before it ends, which may take as long as receivers like."""
+    ended = asyncio.Event()
+    ended.set()
+    rounds: list[bool] = []
+
+    async def round_() -> int:
+        rounds.append(True)
+        return 1
+
+    async with outgoing_worker(container) as outgoing:
+        monkeypatch.setattr(outgoing.delivering, "round", round_)
+        await asyncio.wait_for(outgoing.keep(ended, finish=lambda: len(rounds) < 3), 30)
+    assert len(rounds) == 3
 
 
 async def test_neither_secret_nor_address_nor_answer_is_logged(
