@@ -1,17 +1,19 @@
 """Settings: the only reader of the environment (and of a `.env` file). `.env.example` lists every one of them."""
 
+import json
 import os
 import re
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from pydantic_settings import SettingsError as UnreadableSettings
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+_ORIGIN = re.compile(r"\*|https?://[^/?#\s]+")
 
 
 class Settings(BaseSettings):
@@ -22,7 +24,7 @@ class Settings(BaseSettings):
     # MongoDB -------------------------------------------------------------------------------------------------------
     mongodb_uri: SecretStr
     """A replica set (one node is enough), MongoDB 6 or newer. A standalone server is refused."""
-    mongodb_database: str = Field(default="cadencia", min_length=1, max_length=60)
+    mongodb_database: str = Field(default="cadencia", max_length=60, pattern="^[A-Za-z0-9_-]+$")
     mongodb_pool_size: int = Field(default=32, ge=4, le=500)
     """Connections a process; no more operations than this run at once."""
     mongodb_timeout_seconds: Seconds = 5
@@ -58,8 +60,8 @@ class Settings(BaseSettings):
     """Calls that one worker process handles at once."""
     worker_poll_seconds: Seconds = 1
     """How often an idle worker looks for due jobs (with ±20 % jitter)."""
-    worker_lease_seconds: Seconds = 60
     worker_heartbeat_seconds: Seconds = 15
+    worker_lease_seconds: Seconds = 60  # after what it is compared with
     worker_shutdown_seconds: Seconds = 45
     """How long a stopping worker waits for requests under way; live calls are handed over, not waited for."""
     worker_health_file: str = ""
@@ -94,7 +96,8 @@ class Settings(BaseSettings):
     """How long a previewed file can be turned into a batch."""
     import_waited_for_contacts: int = Field(default=2000, ge=0)
     """Imports of more contacts than this go on after the answer; up to so many, the answer tells how they ended."""
-    cors_origins: list[str] = []
+    cors_origins: Annotated[list[str], NoDecode] = []
+    """A JSON list. `NoDecode`: else one that is not JSON would hide whatever else is wrong."""
     authentication: bool = True
     """False: every request may do everything. Only for a laptop."""
     auth_secret: SecretStr = SecretStr("")
@@ -117,8 +120,7 @@ class Settings(BaseSettings):
     def _is_http(cls, value: str, info: ValidationInfo) -> str:
         if not value and info.field_name == "retell_webhook_url":
             return value
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        if not _is_address(value):
             raise ValueError("must be an http:// or https:// address")
         return value.rstrip("/")
 
@@ -129,44 +131,93 @@ class Settings(BaseSettings):
             raise ValueError("must have at least 32 characters")
         return value
 
-    @field_validator("metrics_token")
+    @field_validator("mongodb_uri")
+    @classmethod
+    def _names_a_server(cls, value: SecretStr) -> SecretStr:
+        if not re.match(r"mongodb(\+srv)?://[^/?]", value.get_secret_value()):
+            raise ValueError("must look like mongodb://user:password@host:27017/?replicaSet=rs0")
+        return value
+
+    @field_validator("retell_from_number")
+    @classmethod
+    def _is_a_phone(cls, value: str) -> str:
+        if value and not re.fullmatch(r"\+[1-9][0-9]{6,14}", value):
+            raise ValueError("must be an international number, + and digits alone, such as +56225550100")
+        return value
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _are_origins(cls, value: object) -> object:
+        try:
+            origins = json.loads(value) if isinstance(value, str) else value
+        except ValueError:
+            origins = None
+        if not isinstance(origins, list) or not all(
+            isinstance(origin, str) and _ORIGIN.fullmatch(origin) for origin in origins
+        ):
+            raise ValueError('must be a JSON list of origins without a path, such as ["https://app.example.com"]')
+        return origins
+
+    @field_validator("metrics_token", "retell_api_key")
     @classmethod
     def _fits_a_header(cls, value: SecretStr) -> SecretStr:
-        if not re.fullmatch(r"[!-~]*", value.get_secret_value()):
+        if not re.fullmatch(r"[!-~]*", value.get_secret_value().strip()):
             raise ValueError("must have only printable ASCII characters, without spaces")
         return value
 
-    @model_validator(mode="after")
-    def _leases_outlive_what_they_cover(self) -> Self:
-        if self.worker_lease_seconds < 3 * self.worker_heartbeat_seconds:
-            raise ValueError("WORKER_LEASE_SECONDS must be at least three times WORKER_HEARTBEAT_SECONDS")
+    @field_validator("worker_lease_seconds")
+    @classmethod
+    def _leases_outlive_what_they_cover(cls, value: float, info: ValidationInfo) -> float:
         # A worker that cannot renew dials for two thirds of its lease; the last request must be over before another
         # worker may take its job for unsure and send it again.
-        if self.worker_lease_seconds < 3 * self.retell_create_timeout_seconds:
-            raise ValueError("WORKER_LEASE_SECONDS must be at least three times RETELL_CREATE_TIMEOUT_SECONDS")
-        return self
+        covered = ("worker_heartbeat_seconds", "retell_create_timeout_seconds")
+        # One that is wrong itself is not there.
+        too_long = [name.upper() for name in covered if value < 3 * info.data.get(name, 0)]
+        if too_long:
+            raise ValueError(f"must be at least three times {' and three times '.join(too_long)}")
+        return value
 
 
-def load_settings() -> Settings:
-    """Read the environment. Raises SettingsError listing everything that is wrong or missing, never a value."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        problems = "\n".join(f"  {_name(problem)}: {problem['msg']}" for problem in error.errors())
-        raise SettingsError(f"The settings are not complete (see .env.example):\n{problems}") from None
-    except UnreadableSettings as error:
-        # Its cause has the value, which may be a secret.
-        name = re.search(r'field "(\w+)"', str(error))
-        text = f"{name[1].upper() if name else 'SETTINGS'}: is not JSON, as a list must be"
-        raise SettingsError(f"The settings cannot be read (see .env.example):\n  {text}") from None
+class WorkerSettings(Settings):
+    """A worker places calls: these have no default there."""
+
+    retell_api_key: SecretStr
+    retell_from_number: str
 
 
 class SettingsError(Exception):
-    """The environment does not make valid settings; the text names each variable and what is wrong with it."""
+    """The environment does not make valid settings; the text names each variable and what is expected of it."""
+
+
+def load_settings(of: type[Settings] = Settings) -> Settings:
+    """Read the environment. Raises SettingsError listing everything that is wrong or missing, never a value."""
+    try:
+        return of()
+    except ValidationError as error:
+        problems = "\n".join(f"  {_name(problem)}: {_expected(problem)}" for problem in error.errors())
+        raise SettingsError(f"These settings are wrong or missing (see .env.example):\n{problems}") from None
+    except (OSError, UnicodeError):
+        raise SettingsError("The file .env cannot be read: it must be readable, and text in UTF-8.") from None
+
+
+def _is_address(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        # Of the host or the port. Its text may quote them.
+        return False
 
 
 def _name(problem: ErrorDetails) -> str:
-    return ".".join(str(part) for part in problem["loc"]).upper() or "SETTINGS"
+    return str(problem["loc"][0]).upper()
+
+
+def _expected(problem: ErrorDetails) -> str:
+    if problem["type"] == "missing":
+        return "must be set"
+    # Ours begin with "must"; pydantic's with "Input should", "String should" and the like.
+    return re.sub(r"^[\w ]+ should", "must", problem["msg"].removeprefix("Value error, "))
 
 
 def inherited_environment() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The HTTP API: `uvicorn app.main:app`."""
 
 import logging
+import sys
 from functools import partial
 
 from fastapi import Depends, FastAPI
@@ -114,7 +115,8 @@ def _served() -> FastAPI:
         settings = load_settings()
     except SettingsError as error:
         # uvicorn asks for `app` before it serves anything: the list of what is missing says more than a traceback.
-        raise SystemExit(str(error)) from None
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from None
     configure_logging(settings.log_format, settings.log_level)
     # Its line a request says less than ours.
     logging.getLogger("uvicorn.access").disabled = True

@@ -17,7 +17,7 @@ import typer
 
 from app.api.schemas.webhook_events import WebhookPayloads
 from app.bootstrap import Container, open_call_work, open_container, open_outgoing, register
-from app.config import Settings, SettingsError, load_settings
+from app.config import Settings, SettingsError, WorkerSettings, load_settings
 from app.domain.errors import Unavailable
 from app.domain.workers import Vitals, Worker, WorkerState
 from app.log_config import configure_logging
@@ -92,7 +92,7 @@ def main(
     Settings come from environment variables or .env; .env.example lists them all.
     """
     try:
-        settings = load_settings() if drain else _settings()
+        settings = load_settings(Settings if drain else WorkerSettings)
     except SettingsError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
@@ -128,22 +128,6 @@ async def _drain(settings: Settings, worker_id: str | None, everywhere: bool, wi
         except Unavailable as error:
             typer.echo(error.message.render("en"), err=True)
             return False
-
-
-def _settings() -> Settings:
-    """The settings, complete for a worker. Raises SettingsError."""
-    settings = load_settings()
-    missing = [
-        name
-        for name, value in (
-            ("RETELL_API_KEY", settings.retell_api_key.get_secret_value()),
-            ("RETELL_FROM_NUMBER", settings.retell_from_number),
-        )
-        if not value
-    ]
-    if missing:
-        raise SettingsError(f"A worker places calls, so it needs {' and '.join(missing)} (see .env.example).")
-    return settings
 
 
 async def _run(settings: Settings, name: str, *, once: bool) -> None:

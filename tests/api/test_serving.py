@@ -37,7 +37,7 @@ def free_port() -> int:
 async def test_without_settings_it_lists_what_is_missing(tmp_path: Path) -> None:
     process = serve(tmp_path, free_port())
     output, _ = await asyncio.to_thread(process.communicate, timeout=30)
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert "MONGODB_URI" in output
     assert "Traceback" not in output
 

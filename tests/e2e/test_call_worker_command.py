@@ -40,7 +40,7 @@ def test_help_names_the_options_without_any_settings() -> None:
     ("settings", "named"),
     [
         ({}, "MONGODB_URI"),
-        ({"MONGODB_URI": "mongodb://127.0.0.1:9/"}, "RETELL_API_KEY and RETELL_FROM_NUMBER"),
+        ({"MONGODB_URI": "mongodb://127.0.0.1:9/"}, "RETELL_FROM_NUMBER: must be set"),
         ({"MONGODB_URI": "mongodb://127.0.0.1:9/", **COMPLETE, "WORKER_LEASE_SECONDS": "10"}, "WORKER_LEASE_SECONDS"),
         ({"MONGODB_URI": "mongodb://127.0.0.1:9/", **COMPLETE, "CALL_POLL_SECONDS": "never"}, "CALL_POLL_SECONDS"),
     ],
@@ -67,7 +67,7 @@ def test_once_with_nothing_due_ends_well(mongod: EmbeddedMongod) -> None:
 @pytest.mark.parametrize(
     ("spoil", "remedy"),
     [
-        (lambda uri: uri.replace("mongodb://", "mongo//"), "MONGODB_URI cannot be read"),
+        (lambda uri: uri.replace("mongodb://", "mongo//"), "MONGODB_URI: must look like"),
         (lambda uri: uri.replace("@", "x@", 1), "does not let us in"),
     ],
     ids=["no address", "wrong password"],
