@@ -132,7 +132,8 @@ class Claiming:
             # In flight is asked first: what comes back from there meanwhile is cancelled in the next look.
             in_flight = await self._queue.in_flight([batch.batch_id])
             await self._jobs.cancel_pending(batch.batch_id, Message(code="batch_cancelled"), now, by=SYSTEM)
-            if in_flight:
+            if in_flight or batch.current_import is not None:
+                # Whoever writes contacts stops, and wakes it: it is told as finished once, with all of them.
                 await self._batches.sleep(batch, now + timedelta(seconds=RECHECK_SECONDS), None)
             else:
                 await self._batches.close(batch, now, [batch_finished(batch, now)])

@@ -76,6 +76,10 @@ class Recurring:
             return await self._run_due(batch, now)
         if batch.status is BatchStatus.CANCELLED:
             await cancel_runs(self._batches, self._jobs, self._time, batch, user=SYSTEM)
+            if batch.current_import is not None:
+                # As of any batch (services/claiming.py): whoever writes contacts stops, and wakes it.
+                await self._batches.sleep(batch, now + IMPORT_LEASE, None)
+                return None
             await self._batches.close(batch, now, [batch_finished(batch, now)])
             return None
         return batch

@@ -1044,3 +1044,22 @@ async def test_a_series_that_is_filled_again_makes_up_for_no_occurrence_that_pas
         NOW + 4 * DAY,
         NOW + 4 * DAY,
     )
+
+
+@pytest.mark.parametrize("recurring", [False, True])
+async def test_a_batch_cancelled_during_an_import_is_told_as_finished_once(site: Site, recurring: bool) -> None:
+    batch = await series_of(site, 0) if recurring else await site.batch_in(RUNNING)
+    await site.upload(*range(1, CONTACTS))
+    await site.service(site.nobody).add(batch.batch_id, NewContacts("upload-1"), user="ana")
+    importing_batch = await site.stored(batch)
+    changes = {"wake_at": site.time.now(), "finished_at": site.time.now()}
+    await site.batches.move(batch.batch_id, [batch.status], BatchStatus.CANCELLED, changes)
+    assert await site.claim() == []
+    await site.importer().carry_on(importing_batch, never)
+    for _ in range(2):
+        site.time.advance(IMPORT_LEASE)
+        assert await site.claim() == []
+    stored = await site.database.collection("batches").find_one({"_id": batch.batch_id})
+    assert stored is not None
+    assert [event["type"] for event in stored["untold"]] == ["batch.finished"]
+    assert (stored.get("wake_at"), stored.get("current_import")) == (None, None)

@@ -98,7 +98,8 @@ async def undo_import(
     """Takes its contacts out of the batch: those that nobody was called for are removed; the others stay, and are not
     called again. Nobody of it is called from now on, also if the removing goes on after the answer (`status: undoing`).
 
-    A batch without any contact left is a draft again. Repeating it is harmless.
+    A batch without any contact left is a draft again. Whom a later list skipped as being in this one is not added by
+    itself: upload that list again. Repeating it is harmless.
     """
     return batch_import_reply(await container.imports.undo(batch_id, import_id, user=principal.name), language)
 
