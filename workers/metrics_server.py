@@ -13,6 +13,7 @@ from app.domain.scraping import may_scrape
 
 SECONDS_A_REQUEST = 5.0
 TEXT = "text/plain; charset=utf-8"
+_NO_REQUEST = (asyncio.IncompleteReadError, asyncio.LimitOverrunError)
 
 
 class MetricsServer:
@@ -36,7 +37,7 @@ class MetricsServer:
             await server.wait_closed()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, ValueError, TimeoutError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, ValueError, TimeoutError, *_NO_REQUEST):
             async with asyncio.timeout(SECONDS_A_REQUEST):
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 status, content_type, body = self._reply(head, writer.get_extra_info("peername")[0])

@@ -177,12 +177,16 @@ class MongoDeliveryQueue(Repository):
     @guarded
     async def let_go(self, webhook: Webhook, changes: dict[str, Any], wake_at: datetime | None) -> None:
         mine = {"_id": webhook.webhook_id, "worker_id": webhook.worker_id}
-        everything = {**changes, "lease_until": None, "worker_id": None}
-        asleep = await self._webhooks.update_one(
-            {**mine, "revision": webhook.revision}, set_or_unset({**everything, "wake_at": wake_at})
-        )
-        if not asleep.matched_count:
-            await self._webhooks.update_one(mine, set_or_unset(everything))
+        given_back = {"lease_until": None, "worker_id": None}
+        as_known = {**mine, "updated_at": webhook.updated_at}
+        for match, update in (
+            ({**as_known, "revision": webhook.revision}, {**changes, **given_back, "wake_at": wake_at}),
+            (as_known, {**changes, **given_back}),
+            # Its operators have changed it: what was learnt is of another address, or of before it was switched on.
+            (mine, given_back),
+        ):
+            if (await self._webhooks.update_one(match, set_or_unset(update))).matched_count:
+                return
 
 
 def _passed(field: str, now: datetime) -> Document:

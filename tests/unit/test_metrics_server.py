@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import Any
 
 import httpx
 from structlog.testing import capture_logs
@@ -58,6 +59,8 @@ async def test_a_taken_port_is_said_and_costs_no_call() -> None:
 
 
 async def test_nonsense_and_silence_harm_nobody() -> None:
+    troubles: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context))
     async with MetricsServer("", TYPE, lambda: b"x 1\n", list).serving("127.0.0.1", 0) as port:
         for rude in (b"\r\n\r\n", b"GET\r\n\r\n", b"\xff\xfe /\r\n\r\n", b"x" * 20_000):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -65,6 +68,7 @@ async def test_nonsense_and_silence_harm_nobody() -> None:
             writer.write_eof()
             assert b"200" not in await reader.read()
             writer.close()
+        assert troubles == []
         silent = await asyncio.open_connection("127.0.0.1", port)
         async with httpx.AsyncClient() as http:
             assert (await http.get(f"http://127.0.0.1:{port}/metrics")).status_code == 200

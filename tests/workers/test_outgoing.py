@@ -361,6 +361,26 @@ async def test_410_switches_it_off_and_so_do_days_of_failures(
     assert len(receiver.received) == waiting
 
 
+async def test_what_one_address_answered_says_nothing_of_the_next(
+    container: Container, account: Account, receiver: Receiver
+) -> None:
+    service = webhooks_to_anywhere(container)
+    webhook, _ = await subscribed(container, account, f"{receiver.url}/gone")
+    receiver.answers = {"/gone": (410, {}, b"")}
+    receiver.hanging.add("/gone")
+    await pinged(service, webhook)
+    async with outgoing_worker(container) as outgoing:
+        await outgoing.round()
+        await until(heard(receiver, "/gone", 1))
+        await service.change(account.account_id, webhook.webhook_id, {"url": f"{receiver.url}/new"})
+        receiver.released.set()
+        await outgoing.delivering.turns_end()
+        assert (await webhook_of(container, webhook)).is_active
+        await pinged(service, webhook)
+        await step(outgoing)
+    assert len(receiver.of("/new")) == 1
+
+
 async def test_time_in_which_nothing_is_tried_is_no_failing(
     container: Container, account: Account, receiver: Receiver
 ) -> None:
