@@ -489,8 +489,8 @@ async def test_figures_come_from_indexes_and_a_page_costs_what_it_shows(
             account_id=f"acc-{n % 2}",
             batch_id=f"batch-{n % 2}",
             state=JobState.COMPLETED,
-            created_at=now - timedelta(days=40),
             # One in a hundred is of today.
+            created_at=now - timedelta(days=40 if n % 100 else 0),
             finished_at=now - timedelta(days=2 if n % 100 else 0),
             history=[make_record(now - timedelta(minutes=n), attempt_id=f"{n}", phone=phone(1))],
         )
