@@ -67,13 +67,15 @@ class _Layout:
     """The columns by what they are read for. `width` columns are in the sheet, some of them perhaps for nothing."""
 
     width: int
-    phones: list[MappedColumn]
-    names: list[MappedColumn]
+    phones: list[tuple[int, MappedColumn]]
+    names: list[tuple[int, MappedColumn]]
     email: MappedColumn | None
     country: MappedColumn | None
     area_code: MappedColumn | None
     timezone: MappedColumn | None
     national_id: MappedColumn | None
+    is_rut: bool
+    """What `national_id` is headed as: a column of passports or DNIs has no check digit."""
     custom: list[tuple[str, int]]
     all: tuple[MappedColumn, ...]
 
@@ -150,18 +152,24 @@ def is_email(text: str) -> bool:
 def _layout(mapping: ColumnMapping, width: int) -> _Layout:
     name = mapping.first("name")
     parts = [column for target in _NAME_PARTS if (column := mapping.first(target))]
+    national_id = next((column for column in mapping.columns if column.national_id), None)
     return _Layout(
         width=max(width, len(mapping.headers())),
-        phones=mapping.phones,
-        names=[name] if name else parts,
+        phones=_indexed(mapping.phones),
+        names=_indexed([name] if name else parts),
         email=mapping.first("email"),
         country=mapping.first("country"),
         area_code=mapping.first("area_code"),
         timezone=mapping.first("timezone"),
-        national_id=next((column for column in mapping.columns if column.national_id), None),
+        national_id=national_id,
+        is_rut=national_id is not None and not {"rut", "run"}.isdisjoint(national_id.key.split("_")),
         custom=[(column.key, column.index) for column in mapping.columns if _is_spoken_by_its_column(column)],
         all=tuple(column for column in mapping.columns if column.target != "ignore"),
     )
+
+
+def _indexed(columns: list[MappedColumn]) -> list[tuple[int, MappedColumn]]:
+    return [(column.index, column) for column in columns]
 
 
 def _is_spoken_by_its_column(column: MappedColumn) -> bool:
@@ -177,46 +185,53 @@ def _is_spoken_by_its_column(column: MappedColumn) -> bool:
 def _fields(row: Row, layout: _Layout, country: str | None, report: _RowReport) -> dict[str, Any] | None:
     """The row as a contact, or None and at least one error in `report`."""
     texts = _texts(row.cells, layout, report)
+    lines = _lines(texts)
     region = _region(texts, layout, country, report)
-    custom = {key: one_line(texts[index]) for key, index in layout.custom if texts[index]}
+    custom = {key: line for key, index in layout.custom if (line := lines[index])}
     phones = _phones(texts, layout, region, custom, report)
     timezone = _time_zone(texts, layout, report)
     if report.errors:
         return None
     email = _email(texts, layout, custom, report)
-    name = " ".join([one_line(texts[column.index]) for column in layout.names if texts[column.index]])
+    name = " ".join([line for index, _ in layout.names if (line := lines[index])])
     if not name:
-        report.warn(layout.names[0] if layout.names else layout.phones[0], "name_missing")
-    national_id = _national_id(texts, layout, region, report)
-    fields = {"name": name, "phones": phones, "custom_fields": custom}
-    optional = (("email", email), ("dni", national_id), ("timezone", timezone))
-    return fields | {field: value for field, value in optional if value}
+        report.warn((layout.names or layout.phones)[0][1], "name_missing")
+    fields: dict[str, Any] = {"name": name, "phones": phones, "custom_fields": custom}
+    if email:
+        fields["email"] = email
+    if national_id := _national_id(lines, layout, region, report):
+        fields["dni"] = national_id
+    if timezone:
+        fields["timezone"] = timezone
+    return fields
 
 
-def _national_id(texts: list[str], layout: _Layout, region: str | None, report: _RowReport) -> str:
+def _national_id(lines: list[str], layout: _Layout, region: str | None, report: _RowReport) -> str:
     if layout.national_id is None:
         return ""
-    written = one_line(texts[layout.national_id.index])
-    if region == "CL" and has_wrong_check_digit(written) and _is_headed_rut(layout.national_id):
+    written = lines[layout.national_id.index]
+    if region == "CL" and layout.is_rut and has_wrong_check_digit(written):
         report.warn(layout.national_id, "rut_check_digit", value=shown(written))
     return written
-
-
-def _is_headed_rut(column: MappedColumn) -> bool:
-    """A column of passports or DNIs has no check digit."""
-    return not {"rut", "run"}.isdisjoint(column.key.split("_"))
 
 
 def _texts(cells: Sequence[Cell], layout: _Layout, report: _RowReport) -> list[str]:
     """Each column's value by its index; "" where the row is shorter."""
     texts = row_texts(cells)
-    texts += [""] * (layout.width - len(cells))
-    if max(map(len, texts)) > MAX_CELL_CHARS:
+    if len(texts) < layout.width:
+        texts += [""] * (layout.width - len(texts))
+    if len("".join(texts)) > MAX_CELL_CHARS:
         for column in layout.all:
             if len(texts[column.index]) > MAX_CELL_CHARS:
                 report.error(column, "cell_too_long", header=column.header, limit=MAX_CELL_CHARS)
                 texts[column.index] = ""
     return texts
+
+
+def _lines(texts: list[str]) -> list[str]:
+    """one_line of each: nearly always the texts themselves, which one look at all of them tells."""
+    whole = "".join(texts)
+    return [one_line(text) for text in texts] if "\n" in whole or "\t" in whole else texts
 
 
 def _region(texts: list[str], layout: _Layout, country: str | None, report: _RowReport) -> str | None:
@@ -251,9 +266,16 @@ def _phones(
     phones: list[str] = []
     bad: list[FieldError] = []
     area_code = texts[layout.area_code.index] if layout.area_code else ""
-    for column in layout.phones:
-        text = texts[column.index]
-        for raw, found in _numbers(text, region, area_code, mobile=column.mobile) if text else ():
+    for index, column in layout.phones:
+        text = texts[index]
+        if not text:
+            continue
+        ordinary = ordinary_number(text, region)
+        if ordinary and len(phones) < MAX_PHONES:  # nearly every cell: nothing more is to be said of it
+            if ordinary not in phones:
+                phones.append(ordinary)
+            continue
+        for raw, found in _numbers(text, region, area_code, mobile=column.mobile):
             if found.e164 is None:
                 bad.extend(_bad_phone(column, raw, found))
             elif found.e164 not in phones:
@@ -271,9 +293,6 @@ def _phones(
 
 def _numbers(text: str, region: str | None, area_code: str, *, mobile: bool) -> list[tuple[str, PhoneNumber]]:
     """What is written in a cell, and what became of it."""
-    ordinary = ordinary_number(text, region)
-    if ordinary:
-        return [(text, PhoneNumber(ordinary))]
     return [(raw, _normalise(raw, region, area_code, mobile=mobile)) for raw in split_phones(text)]
 
 
@@ -298,12 +317,12 @@ def _note(found: PhoneNumber, raw: str, column: MappedColumn, custom: dict[str, 
 
 
 def _no_phone(texts: list[str], layout: _Layout, report: _RowReport) -> None:
-    for column in layout.phones:
-        if texts[column.index]:
-            report.error(column, "phone_not_a_number", value=shown(texts[column.index]))
+    for index, column in layout.phones:
+        if texts[index]:
+            report.error(column, "phone_not_a_number", value=shown(texts[index]))
             return
     if not report.errors:
-        report.error(layout.phones[0], "phone_missing")
+        report.error(layout.phones[0][1], "phone_missing")
 
 
 def _email(texts: list[str], layout: _Layout, custom: dict[str, str], report: _RowReport) -> str | None:

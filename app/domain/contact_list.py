@@ -5,10 +5,11 @@ The pieces are JSON: they cross a pipe and are stored as they are. Whoever uses 
 
 import json
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from app.domain.available_variables import AvailableVariables
 from app.domain.column_mapping import ColumnMapping
@@ -32,9 +33,13 @@ class ListOrder(BaseModel):
     """Leave out whose national id or phone an earlier row has."""
 
 
-class ListSummary(BaseModel):
+@dataclass(slots=True, kw_only=True)
+class ListSummary:
     """A whole list in short. `total_rows` = `valid_rows` + `invalid_rows` + `skipped_rows`; blank rows are not
-    counted."""
+    counted.
+
+    No pydantic model, for the reason that AvailableVariables is none.
+    """
 
     sheet: str | None = None
     country: str | None = None
@@ -46,12 +51,12 @@ class ListSummary(BaseModel):
     """Callable, but left out as duplicates."""
     warning_rows: int = 0
     duplicate_rows: int = 0
-    contacts: list[ContactRow] = []
-    row_errors: list[RowIssues] = []
-    row_warnings: list[RowIssues] = []
-    duplicates: list[Duplicate] = []
-    variables: AvailableVariables = Field(default_factory=AvailableVariables)
-    time_zones: set[str] = set()
+    contacts: list[ContactRow] = field(default_factory=list)
+    row_errors: list[RowIssues] = field(default_factory=list)
+    row_warnings: list[RowIssues] = field(default_factory=list)
+    duplicates: list[Duplicate] = field(default_factory=list)
+    variables: AvailableVariables = field(default_factory=AvailableVariables)
+    time_zones: set[str] = field(default_factory=set)
     """Which of their own the contacts have."""
 
     def count(self, read: ReadRow, twin: int | None = None) -> None:
@@ -61,10 +66,10 @@ class ListSummary(BaseModel):
         if twin is not None:
             self.skipped_rows += 1
             warnings = [FieldError.of(("contact",), "row_is_duplicate", first_row=twin), *warnings]
-        elif read.fields:
+        elif fields := read.fields:
             self.valid_rows += 1
-            self.variables.count(read.row.number, variables_of(read.fields))
-            if zone := read.fields.get("timezone"):
+            self.variables.count(read.row.number, variables_of(fields))
+            if zone := fields.get("timezone"):
                 self.time_zones.add(zone)
             if self.valid_rows <= SHOWN_CONTACTS and (contact := read.contact()):
                 self.contacts.append(contact)

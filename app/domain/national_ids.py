@@ -3,7 +3,8 @@
 import re
 from operator import mul
 
-_RUT = re.compile(r"0*([1-9]\d{5,7})([\dkK])", re.ASCII)
+# The dash is as a RUT is mostly written: nothing need be taken out of it.
+_RUT = re.compile(r"0*([1-9]\d{5,7})-?([\dkK])", re.ASCII)
 _VALUES = bytes.maketrans(b"0123456789", bytes(range(10)))
 _WEIGHTS = (2, 3, 4, 5, 6, 7, 2, 3)
 _SEPARATORS = re.compile(r"[\s.,\-\u2010-\u2015\u2212]+")
@@ -22,7 +23,7 @@ def has_wrong_check_digit(text: str) -> bool:
 
 
 def _match(text: str) -> re.Match[str] | None:
-    return _RUT.fullmatch(_SEPARATORS.sub("", text))
+    return _RUT.fullmatch(text) or _RUT.fullmatch(_SEPARATORS.sub("", text))
 
 
 def _is_right(match: re.Match[str]) -> bool:

@@ -60,8 +60,8 @@ def variables_of(fields: Mapping[str, Any]) -> dict[str, str]:
     name, email = fields["name"], fields.get("email")
     own: dict[str, str] = {"nombre": name, "name": name} if name else {}
     if email:
-        own |= {"email": email, "correo": email}
-    own |= fields["custom_fields"]
+        own["email"] = own["correo"] = email
+    own.update(fields["custom_fields"])
     return own
 
 

@@ -66,8 +66,8 @@ class BatchFiles:
             new.account_id, file.path, file.name, file.choices, skip_duplicates=not allow_duplicates
         )
         left_out = max(summary.valid_rows - batch.total_jobs, 0)
-        counts = {"valid_rows": summary.valid_rows - left_out, "skipped_rows": summary.skipped_rows + left_out}
-        return FileBatch(batch, summary.model_copy(update=counts), [])
+        kept, skipped = summary.valid_rows - left_out, summary.skipped_rows + left_out
+        return FileBatch(batch, replace(summary, valid_rows=kept, skipped_rows=skipped), [])
 
 
 def _warnings(summary: ListSummary, active: list[ActiveContact]) -> list[RowIssues]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,11 +69,11 @@ class UploadService:
         keeper = _Keeper(self._uploads, self._jobs, self._time, account_id, skip_active=skip_duplicates)
         summary = await self._reader.read_list(content, filename, order, keeper)
         if skip_duplicates:
-            left_out = {
-                "valid_rows": summary.valid_rows - keeper.active_rows,
-                "skipped_rows": summary.skipped_rows + keeper.active_rows,
-            }
-            summary = summary.model_copy(update=left_out)
+            summary = replace(
+                summary,
+                valid_rows=summary.valid_rows - keeper.active_rows,
+                skipped_rows=summary.skipped_rows + keeper.active_rows,
+            )
         await self._uploads.save(keeper.upload_id, account_id, filename, summary, self._time.now())
         return Preview(keeper.upload_id, summary, keeper.active, keeper.active_rows, keeper.active_checked)
 

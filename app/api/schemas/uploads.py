@@ -146,7 +146,11 @@ def preview_reply(found: Preview, filename: str, language: Language, script: str
         active_checked_rows=found.active_checked,
         errors_url=f"/api/v1/batches/excel/{found.upload_id}/errors.xlsx" if summary.invalid_rows else None,
         available_variables=variables.names(),
-        variable_gaps=[VariableGap(name=name, **gap.model_dump()) for name, gap in variables.gaps.items() if gap.rows],
+        variable_gaps=[
+            VariableGap(name=name, rows=gap.rows, first_rows=gap.first_rows)
+            for name, gap in variables.gaps.items()
+            if gap.rows
+        ],
         missing_variables=None if script is None else missing_variables(variables.missing(script), language),
         preview=ListPreview(
             total_rows=summary.total_rows,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
+from pydantic import TypeAdapter
 
 from app.domain.contact_list import ContactPiece, ListOrder, ListSummary, ListTaker
 from app.domain.do_not_call_import import NumberSummary
@@ -21,6 +22,8 @@ T = TypeVar("T")
 
 _Message = tuple[dict[str, Any], str]
 """What the child says, and the rows to be passed on."""
+
+_SUMMARY = TypeAdapter(ListSummary)
 
 _log = structlog.get_logger(__name__)
 
@@ -58,7 +61,7 @@ class SpreadsheetFiles:
                 elif "rejected" in said:
                     await taker.take_rejected(rows)
                 elif "list" in said:
-                    summary = ListSummary.model_validate(said["list"])
+                    summary = _SUMMARY.validate_python(said["list"])
         assert summary is not None  # noqa: S101 - _messages ends well only after the last line
         return summary
 

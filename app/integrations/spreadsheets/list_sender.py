@@ -33,10 +33,11 @@ def send_list(table: Table, order: ListOrder, send: Send) -> None:
     for read in read_rows(mapping, data, order.country):
         number, fields = read.row.number, read.fields
         keys = keys_of_person(fields.get("dni"), fields["phones"]) if fields else []
-        twin = next((kept[key] for key in keys if key in kept), None) if order.skip_duplicates else None
+        twin = next((kept[key] for key in keys if key in kept), None) if kept else None
         summary.count(read, twin)
         if fields and twin is None:
-            kept.update(dict.fromkeys(keys, number) if order.skip_duplicates else {})
+            if order.skip_duplicates:
+                kept.update(dict.fromkeys(keys, number))
             contacts.add((number, fields), (number, keys))
         elif fields is None and rejected.sent_bytes < MOST_REJECTED_BYTES:
             rejected.add(RejectedRow.of(read))
