@@ -52,7 +52,8 @@ async def test_the_counters_of_a_campaign_are_the_simulators_record(
     history = Counter(record.disposition.value for job in jobs for record in job.history)
     ended = samples.by("disposition", "cadencia_calls_ended_total")
     ended_before = before.by("disposition", "cadencia_calls_ended_total")
-    assert {name: count - ended_before.get(name, 0) for name, count in ended.items()} == dict(history)
+    # Counter's + leaves out what did not grow: other campaigns of this process have been counted before.
+    assert +Counter({name: count - ended_before.get(name, 0) for name, count in ended.items()}) == history
     creates = await simulator.creates()
 
     def more(name: str, **labels: str) -> float:
