@@ -166,7 +166,10 @@ class TestCalls:
 
     async def _refuse_contacts(self, job: Job) -> None:
         """Who is, or was, in one of the account's lists is a contact, with hours of rest like any other."""
-        if await self._jobs.has_contact(job.account_id, job.contact.phones[0]):
+        phone = job.contact.phones[0]
+        # A series has its contacts before there is a job for any of them.
+        in_series = await self._contacts.known(job.test_of or "", [phone], without=())
+        if in_series or await self._jobs.has_contact(job.account_id, phone):
             raise Conflict("test_call_to_contact")
 
     async def _refuse_too_many(self, job: Job, now: datetime) -> None:

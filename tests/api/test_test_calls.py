@@ -103,6 +103,18 @@ async def test_of_a_draft_a_paused_and_a_recurring_batch(api: httpx.AsyncClient,
     assert (await made(api, series, "+56987650003"))["nombre"] == "Juan Pérez"
 
 
+async def test_who_is_in_a_series_is_a_contact_before_its_first_run(
+    api: httpx.AsyncClient, account: dict[str, Any]
+) -> None:
+    series = await create(
+        api,
+        schedule_type="recurring",
+        recurring_config={"frequency": "daily", "interval": 1},
+        scheduled_at=(datetime.now(UTC) + timedelta(days=2)).isoformat(),
+    )
+    problem(await ask(api, series, "+56987654321", outside_hours=True), 409, "test_call_to_contact")
+
+
 async def test_outside_the_hours_only_if_that_is_said_and_never_to_a_contact(
     api: httpx.AsyncClient, account: dict[str, Any], container: Container
 ) -> None:
