@@ -14,6 +14,8 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 _PHONE = re.compile(r"\+\d{8,15}")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+(?=@)|(?<=Bearer )[^\s'\"]+")
+"""In a text of somebody else's: of an address, or of a header."""
 _HIDDEN = "***"
 _SECRET_KEYS = ("password", "secret", "token", "api_key", "authorization", "mongodb_uri")
 
@@ -62,8 +64,9 @@ def without_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def masked(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Mask every international phone number in every text, however deep."""
-    return {key: _each(value, _mask) for key, value in event.items()}
+    """Mask every international phone number, and credentials, in every text and object, however deep."""
+    # structlog's own are taken out before anything is written.
+    return {key: value if key.startswith("_") else _each(value, _mask) for key, value in event.items()}
 
 
 def _is_secret(key: object) -> bool:
@@ -75,9 +78,11 @@ def _hide(key: object, value: Any) -> Any:
 
 
 def _mask(_: object, value: Any) -> Any:
-    if isinstance(value, BaseException):
-        value = repr(value)
-    return mask_phones(value) if isinstance(value, str) else value
+    if value is None or isinstance(value, bool | int | float | dict | list):
+        return value
+    # An object would be written as its text, which nobody would have looked at.
+    text = repr(value) if isinstance(value, BaseException) else str(value)
+    return mask_phones(_CREDENTIALS.sub(_HIDDEN, text))
 
 
 def _each(value: Any, change: Callable[[object, Any], Any], key: object = None) -> Any:

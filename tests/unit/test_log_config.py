@@ -1,16 +1,21 @@
 """Logs never show a phone or a secret, whoever wrote them, and in whichever form."""
 
+import contextlib
 import io
 import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 import structlog
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from app.log_config import configure_logging, mask_phones
 
@@ -29,6 +34,13 @@ class Log:
     @property
     def text(self) -> str:
         return self._stream.getvalue()
+
+    def take(self) -> str:
+        """The same, and begin anew."""
+        text = self.text
+        self._stream.seek(0)
+        self._stream.truncate()
+        return text
 
     @property
     def lines(self) -> list[dict[str, Any]]:
@@ -147,6 +159,62 @@ def test_phones_and_secrets_are_found_inside_values(start: Start) -> None:
     assert log.lines
     assert "12345678" not in log.text
     assert "hunter2" not in log.text
+
+
+@dataclass
+class Somebody:
+    """What a careless log call may be given."""
+
+    to_number: str
+    uri: str
+
+
+SECRET = "hunter2hunter2"
+LEAKING_TEXTS = st.sampled_from(
+    [f"to {PHONE}.", PHONE, f"mongodb://user:{SECRET}@db/?x=1", f"{{'Authorization': 'Bearer {SECRET}'}}", "harmless"]
+)
+LEAVES = st.one_of(
+    LEAKING_TEXTS,
+    LEAKING_TEXTS.map(str.encode),
+    LEAKING_TEXTS.map(ValueError),
+    st.just(Path(f"/tmp/{PHONE}.csv")),
+    st.builds(Somebody, LEAKING_TEXTS, LEAKING_TEXTS),
+    st.builds(SecretStr, st.just(SECRET)),
+    st.none() | st.booleans() | st.integers(0, 9) | st.just(datetime(2026, 3, 2, tzinfo=UTC)),
+)
+SECRET_NAMES = st.sampled_from(["password", "refresh_token", "RETELL_API_KEY", "Authorization", "mongodb_uri"])
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.tuples(inner, inner),
+        st.dictionaries(st.sampled_from(["a", "to", PHONE]), inner, max_size=3),
+        st.dictionaries(SECRET_NAMES, st.just(SECRET) | st.lists(st.just(SECRET)), max_size=2),
+    ),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_no_line_carries_a_phone_or_a_secret_whatever_is_logged(start: Start, log_format: LogFormat) -> None:
+    log = start(log_format)
+
+    @given(event=LEAKING_TEXTS, value=VALUES, name=SECRET_NAMES)
+    @settings(max_examples=60, deadline=None)
+    def holds(event: str, value: Any, name: str) -> None:
+        structlog.get_logger("test").info(event, value=value, **{name: SECRET})
+        logging.getLogger("somebody").warning("%s: %s", event, value if isinstance(value, str) else "")
+        with contextlib.suppress(ValueError):
+            try:
+                raise ValueError(event)
+            except ValueError:
+                structlog.get_logger("test").exception("failed", value=value)
+                raise
+        text = log.take()
+        assert "12345678" not in text
+        assert SECRET not in text
+
+    holds()
 
 
 def test_a_line_says_when_who_and_how_grave(start: Start) -> None:
