@@ -20,6 +20,7 @@ from app.domain.transactions import Usage
 from app.services.batch_events import log_event
 from app.services.explaining import Explaining
 from app.services.recurring import cancel_runs
+from app.services.repeating import CHEAP_SECONDS, REPEATED_TIMES, SHOWN_SECONDS, Remaking
 from app.services.test_calls import cancel_test_calls
 
 CLOSED = (BatchStatus.COMPLETED, BatchStatus.CANCELLED)
@@ -54,11 +55,10 @@ class BatchFigures:
 
     Counting a million jobs takes MongoDB about two seconds, and every open page asks every five. An answer is repeated
     for ten times as long as it took, so this process never spends more than a tenth of the time on a batch; one that
-    was cheap is not repeated at all. Of a batch that is over, the figures stand until something opens it again.
+    was cheap is not repeated at all. After that it is shown while the next count is made, as services/repeating.py
+    does. Of a batch that is over, the figures stand until something opens it again.
     """
 
-    CHEAP_SECONDS = 0.05
-    REPEATED_TIMES = 10
     KEPT = 2000
 
     def __init__(self, jobs: Jobs, transactions: Transactions, time: Time) -> None:
@@ -67,6 +67,7 @@ class BatchFigures:
         self._time = time
         self._known: dict[str, Figures] = {}
         self._counting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._remaking = Remaking()
 
     async def of(self, batches: Sequence[Batch]) -> dict[str, Figures]:
         """The figures of each. One question to the jobs and one to the ledger, however many batches."""
@@ -95,7 +96,12 @@ class BatchFigures:
             return None
         is_over = batch.status in CLOSED and known.progress.finished >= batch.total_jobs
         stands = is_over and known.revision == batch.revision
-        return known if stands or now < known.good_until else None
+        if stands or now < known.good_until:
+            return known
+        if batch.status in CLOSED or now >= known.good_until + SHOWN_SECONDS:
+            return None
+        self._remaking.begin(batch.batch_id, lambda: self._count([batch]))
+        return known
 
     async def _count(self, batches: list[Batch]) -> dict[str, Figures]:
         ids = [batch.batch_id for batch in batches]
@@ -108,14 +114,17 @@ class BatchFigures:
                 progress=progress_of(counts.get(batch.batch_id, {})),
                 usage=usage.get(batch.batch_id, Usage()),
                 revision=batch.revision,
-                good_until=now + self.REPEATED_TIMES * took,
+                good_until=now + REPEATED_TIMES * took,
             )
             for batch in batches
         }
-        if took > self.CHEAP_SECONDS:
+        if took > CHEAP_SECONDS:
             if len(self._known) > self.KEPT:
                 self._known.clear()
             self._known |= counted
+        else:
+            for batch in batches:
+                self.forget(batch.batch_id)
         return counted
 
 

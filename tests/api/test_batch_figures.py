@@ -12,6 +12,7 @@ from app.domain.jobs import JobState
 from app.domain.ports import Jobs, Transactions
 from app.domain.transactions import Usage
 from app.services.batches import BatchFigures
+from app.services.repeating import SHOWN_SECONDS
 from tests.builders import FakeTime, make_batch
 
 
@@ -60,8 +61,18 @@ async def test_a_dear_count_is_repeated_ten_times_as_long_as_it_took() -> None:
     time.advance(timedelta(seconds=19))
     assert await completed(of, make_batch()) == 0
     time.advance(timedelta(seconds=2))
+    assert await completed(of, make_batch()) == 0, "shown once more, while the next count is made"
+    await asyncio.gather(*of._remaking._tasks.values())
     assert await completed(of, make_batch()) == 1
     assert counted.counts_made == 2
+
+
+async def test_a_count_that_has_become_old_is_not_shown() -> None:
+    of, counted, time = figures(2)
+    await completed(of, make_batch())
+    counted.completed = 1
+    time.advance(timedelta(seconds=20 + SHOWN_SECONDS))
+    assert await completed(of, make_batch()) == 1
 
 
 async def test_who_changed_it_sees_it() -> None:

@@ -3,7 +3,10 @@
 import asyncio
 from datetime import timedelta
 
-from app.services.repeating import KEPT, Repeating
+import pytest
+
+from app.domain.errors import DatabaseUnavailable
+from app.services.repeating import KEPT, SHOWN_SECONDS, Repeating
 from tests.builders import FakeTime
 
 
@@ -14,13 +17,21 @@ class Question:
         self.time = FakeTime()
         self.repeating: Repeating[int] = Repeating(self.time)
         self.asked = 0
+        self.trouble: Exception | None = None
         self._seconds = seconds
 
     async def answer(self, key: str = "") -> int:
         return await self.repeating.get(key, self._make)
 
+    async def next_made(self) -> int:
+        """Wait for what is being made behind the answers; how often was asked by then."""
+        await asyncio.gather(*self.repeating._remaking._tasks.values())
+        return self.asked
+
     async def _make(self) -> int:
         await asyncio.sleep(0)
+        if self.trouble is not None:
+            raise self.trouble
         self.asked += 1
         self.time.advance(timedelta(seconds=self._seconds))
         return self.asked
@@ -37,7 +48,38 @@ async def test_a_dear_answer_is_repeated_ten_times_as_long_as_it_took() -> None:
     question.time.advance(timedelta(seconds=19))
     assert await question.answer() == 1
     question.time.advance(timedelta(seconds=2))
+    assert await question.answer() == 1, "shown once more, while the next one is made"
+    assert await question.next_made() == 2
     assert await question.answer() == 2
+
+
+async def test_what_has_become_old_is_not_shown() -> None:
+    question = Question(2)
+    await question.answer()
+    question.time.advance(timedelta(seconds=20 + SHOWN_SECONDS))
+    assert await question.answer() == 2
+
+
+async def test_one_next_answer_is_made_however_many_ask() -> None:
+    question = Question(2)
+    await question.answer()
+    question.time.advance(timedelta(seconds=21))
+    assert await asyncio.gather(*(question.answer() for _ in range(20))) == [1] * 20
+    assert await question.next_made() == 2
+    assert question.asked == 2
+
+
+@pytest.mark.parametrize("trouble", [DatabaseUnavailable(), ValueError("a defect")])
+async def test_whoever_was_answered_is_spared_what_goes_wrong_behind_it(trouble: Exception) -> None:
+    question = Question(2)
+    await question.answer()
+    question.time.advance(timedelta(seconds=21))
+    question.trouble = trouble
+    assert await question.answer() == 1
+    await question.next_made()
+    question.time.advance(timedelta(seconds=SHOWN_SECONDS))
+    with pytest.raises(type(trouble)):
+        await question.answer()
 
 
 async def test_many_who_ask_wait_for_one_answer_and_another_question_is_another() -> None:
