@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import calls, claim, imports, tables
+from benchmarks import calls, claim, imports, reading, tables
 from benchmarks.backlog import Mix
 from benchmarks.site import Site, alone
 
@@ -15,16 +15,19 @@ def main(
     sizes: Annotated[str, typer.Option(help="Backlogs of the claim, such as 1k,10k for a quick look.")] = "1k,100k,1M",
     rows: Annotated[str, typer.Option(help="Rows of lists, such as 1k,10k for a quick look.")] = tables.SIZES,
     contacts: Annotated[str, typer.Option(help="Contacts of batches, such as 1k,10k.")] = imports.SIZES,
+    stored: Annotated[str, typer.Option(help="Jobs behind the pages that are polled, such as 10k.")] = reading.SIZES,
     pandas_python: Annotated[str, typer.Option(help="An interpreter that has pandas and openpyxl.")] = sys.executable,
 ) -> None:
     """Print what things cost on this machine. Give it to nobody else meanwhile."""
     backlogs, lists, created = claim.parse_sizes(sizes), claim.parse_sizes(rows), claim.parse_sizes(contacts)
+    jobs = claim.parse_sizes(stored)
 
     async def all_of_them(site: Site) -> str:
         of_claims = await claim.report(site, backlogs, list(Mix), claim.BATCHES)
         of_calls = await calls.report(site, calls.AT_ONCE)
         of_imports = await imports.report(site, created)
-        return "\n\n".join((of_claims, of_calls, of_imports, await tables.report(site, lists, pandas_python)))
+        of_pages = await reading.report(site, jobs)
+        return "\n\n".join((of_claims, of_calls, of_imports, of_pages, await tables.report(site, lists, pandas_python)))
 
     asyncio.run(alone(all_of_them))
 

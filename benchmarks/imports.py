@@ -4,28 +4,26 @@ One API process, as it is served, and a batch created from an upload, while 50 c
 """
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from statistics import quantiles
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 import psutil
 import typer
 
 from app.bootstrap import Container
-from app.config import inherited_environment
 from app.domain.contacts import Contact, ContactRow
 from app.domain.uploads import Upload
 from app.repositories.uploads import MongoUploads
 from app.services.usable_uploads import store_upload, upload_of
 from benchmarks.backlog import customer
 from benchmarks.claim import parse_sizes
-from benchmarks.site import HOME, Site, alone, circumstances, cpu_seconds, load, say
-from scripts.dev_stack import Part, free_port, start
+from benchmarks.served import served
+from benchmarks.site import Site, alone, circumstances, cpu_seconds, load, say
+from scripts.dev_stack import Part
 
 ACCOUNT = "acc-bench"
 DATABASE = "bench_imports"
@@ -87,8 +85,7 @@ async def report(site: Site, sizes: list[int]) -> str:
         about = await circumstances(container)
         await customer(container, ACCOUNT)
         rows = []
-        async with _api(site) as (api, http):
-            await _until_it_answers(container, api, http)
+        async with served(site, container, DATABASE, connections=CLIENTS + 10) as (api, http):
             for size in [0, *sizes]:
                 say(f"An import of {size}")
                 rows.append(await _measure(site, container, api, http, size))
@@ -179,38 +176,6 @@ async def _until_imported(http: httpx.AsyncClient, path: str) -> None:
     while status == "importing":
         await asyncio.sleep(0.1)
         status = (await http.get(path)).json()["status"]
-
-
-@asynccontextmanager
-async def _api(site: Site) -> AsyncIterator[tuple[Part, httpx.AsyncClient]]:
-    port = free_port(0)
-    environment: dict[str, Any] = inherited_environment() | {
-        "MONGODB_URI": site.uri,
-        "MONGODB_DATABASE": DATABASE,
-        "AUTHENTICATION": "false",
-        "REQUESTS_PER_MINUTE": "1000000",
-        "LOG_FORMAT": "json",
-    }
-    api = start("api", [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(port)], environment, HOME)
-    try:
-        limits = httpx.Limits(max_connections=CLIENTS + 10)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=120, limits=limits) as http:
-            yield api, http
-    finally:
-        if api.alive:
-            api.process.terminate()
-        api.process.wait()
-
-
-async def _until_it_answers(container: Container, api: Part, http: httpx.AsyncClient) -> None:
-    until = container.clock.monotonic() + 60
-    while True:
-        with suppress(httpx.TransportError):
-            if (await http.get("/health")).status_code == httpx.codes.OK:
-                return
-        if not api.alive or container.clock.monotonic() > until:
-            raise RuntimeError(api.log.read_text("utf-8", "replace")[-2000:])
-        await asyncio.sleep(0.1)
 
 
 def main(sizes: Annotated[str, typer.Option(help="How many contacts, such as 1k,10k.")] = SIZES) -> None:

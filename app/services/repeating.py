@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import structlog
@@ -45,9 +46,25 @@ async def _quietly(make: Callable[[], Awaitable[object]]) -> None:
         log.exception("answer_not_remade")
 
 
+@dataclass(frozen=True)
+class _Made(Generic[T]):
+    answer: T
+    begun_at: float
+    ended_at: float
+    """Monotonic."""
+
+    @property
+    def was_dear(self) -> bool:
+        return self.ended_at - self.begun_at > CHEAP_SECONDS
+
+    @property
+    def good_until(self) -> float:
+        return self.ended_at + REPEATED_TIMES * (self.ended_at - self.begun_at)
+
+
 class Repeating(Generic[T]):
     """Repeats an answer for ten times as long as it took to make, so that this process spends no more than a tenth of
-    the time on it; one that was cheap is not repeated at all.
+    the time on it; one that was cheap is given only to those who had asked before it was begun.
 
     After that it is shown once more while the next one is made, unless it has become old. Only who asks first, or
     after a while without anybody, waits; several who do wait for the one that is being made.
@@ -55,8 +72,7 @@ class Repeating(Generic[T]):
 
     def __init__(self, time: Time) -> None:
         self._time = time
-        self._known: dict[Hashable, tuple[T, float]] = {}
-        """The answer, and until when (monotonic) it may be repeated."""
+        self._known: dict[Hashable, _Made[T]] = {}
         self._making: defaultdict[Hashable, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._remaking = Remaking()
 
@@ -65,23 +81,20 @@ class Repeating(Generic[T]):
             self._making.clear()
             self._known.clear()
         known, now = self._known.get(key), self._time.monotonic()
-        if known is None or now >= known[1] + SHOWN_SECONDS:
+        if known is None or not known.was_dear or now >= known.good_until + SHOWN_SECONDS:
             return await self._made(key, make)
-        if now >= known[1]:
+        if now >= known.good_until:
             self._remaking.begin(key, lambda: self._made(key, make))
-        return known[0]
+        return known.answer
 
     async def _made(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> T:
+        asked_at = self._time.monotonic()
         async with self._making[key]:
             known = self._known.get(key)
-            started_at = self._time.monotonic()
-            if known is not None and started_at < known[1]:
-                return known[0]
+            begun_at = self._time.monotonic()
+            if known is not None and (known.begun_at > asked_at or (known.was_dear and begun_at < known.good_until)):
+                return known.answer
             answer = await make()
-            now = self._time.monotonic()
-            took = now - started_at
-            if took > CHEAP_SECONDS:
-                self._known[key] = (answer, now + REPEATED_TIMES * took)
-            else:
-                self._known.pop(key, None)
+            ended_at = self._time.monotonic()
+            self._known[key] = _Made(answer, begun_at, ended_at)
             return answer

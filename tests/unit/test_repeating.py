@@ -42,6 +42,13 @@ async def test_a_cheap_answer_is_always_fresh() -> None:
     assert [await question.answer() for _ in range(3)] == [1, 2, 3]
 
 
+async def test_a_cheap_answer_is_given_to_all_who_had_asked_before_it_was_begun() -> None:
+    question = Question(0.01)
+    answers = await asyncio.gather(*(question.answer() for _ in range(20)))
+    # The first is under way when the others ask; the second is begun after that, and is theirs.
+    assert answers == [1, *[2] * 19]
+
+
 async def test_a_dear_answer_is_repeated_ten_times_as_long_as_it_took() -> None:
     question = Question(2)
     assert await question.answer() == 1
