@@ -60,6 +60,7 @@ async def session_container(settings: Settings) -> AsyncIterator[Container]:
 @pytest.fixture
 async def container(session_container: Container) -> Container:
     """The wired application on an empty database."""
-    for collection in [*INDEXES, "provider_limits", "from_numbers", "overview"]:
+    # Secrets stay: applications that live longer than a test know them by heart, and others read them.
+    for collection in [*(set(INDEXES) - {"secrets"}), "provider_limits", "from_numbers", "overview"]:
         await session_container.database.collection(collection).delete_many({})
     return session_container
