@@ -6,7 +6,6 @@ called while paused, outside the hours, above a limit, twice, or not at all.
 """
 
 import asyncio
-import contextlib
 import random
 import time
 from collections import Counter
@@ -25,7 +24,6 @@ from app.domain.accounts import Account
 from app.domain.batches import Batch, BatchStatus
 from app.domain.calling_hours import CallingHours
 from app.domain.errors import Unavailable
-from app.domain.jobs import IN_FLIGHT
 from app.repositories.embedded_mongod import EmbeddedMongod, start_embedded_mongod
 from scripts.dev_stack import Part, free_port
 from tests.chaos.processes import Processes, answers, environment_for, freeze, kill, kill_mongod, thaw
@@ -44,7 +42,6 @@ LEASE_SECONDS = 3.0
 MARGIN_SECONDS = LEASE_SECONDS * 2 / 3 + 1.0
 """How long after a pause or a closing hour a call may still begin: a worker that was frozen dials for two thirds of
 its lease at most, and a request takes RETELL_CREATE_TIMEOUT_SECONDS."""
-PATIENCE_FOR_WORK_SECONDS = 15.0
 TROUBLES = {
     "create_faults": [
         {"kind": "timeout_after", "probability": 0.01},
@@ -223,26 +220,8 @@ class Storm:
     def _victim(self) -> Part:
         return self._random.choice([worker for worker in self.workers if worker not in self.frozen] or self.workers)
 
-    async def _victim_at_work(self) -> Part:
-        """Whose death leaves something behind: on a slow machine a worker might die before it began."""
-
-        async def found() -> Part | None:
-            async with self._container.database.operation():
-                jobs = self._container.database.collection("jobs")
-                names = await jobs.distinct("worker_id", {"state": {"$in": sorted(IN_FLIGHT)}})
-            pids = {str(name).rsplit("-", 1)[-1] for name in names}
-            at_work = [part for part in self.workers if str(part.process.pid) in pids and part not in self.frozen]
-            return self._random.choice(at_work) if at_work else None
-
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_FOR_WORK_SECONDS):
-                while (victim := await self._insist(found)) is None:  # noqa: ASYNC110 - the fact is in the database
-                    await asyncio.sleep(0.1)
-                return victim
-        return self._victim()
-
     async def _kill_a_worker(self) -> None:
-        victim = await self._victim_at_work()
+        victim = self._victim()
         self.workers.remove(victim)
         kill(victim)
         self._new_worker()
