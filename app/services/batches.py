@@ -87,6 +87,11 @@ class BatchFigures:
         now = self._time.monotonic()
         found = {batch.batch_id: known for batch in batches if (known := self._repeatable(batch, now))}
         found |= {batch.batch_id: figures for batch in batches if (figures := _of_import(batch, now))}
+        passed = [batch for batch in batches if batch.batch_id in found and self._has_passed(batch, now)]
+        if passed:
+            # All of a page in one question, as the page itself asks.
+            ids = tuple(sorted(batch.batch_id for batch in passed))
+            self._remaking.begin(ids, lambda: self._count(passed))
         unknown = [batch for batch in batches if batch.batch_id not in found]
         return found | await self._count(unknown) if unknown else found
 
@@ -94,14 +99,13 @@ class BatchFigures:
         known = self._known.get(batch.batch_id)
         if known is None:
             return None
-        is_over = batch.status in CLOSED and known.progress.finished >= batch.total_jobs
-        stands = is_over and known.revision == batch.revision
-        if stands or now < known.good_until:
-            return known
-        if batch.status in CLOSED or now >= known.good_until + SHOWN_SECONDS:
-            return None
-        self._remaking.begin(batch.batch_id, lambda: self._count([batch]))
-        return known
+        shown_for = 0.0 if batch.status in CLOSED else SHOWN_SECONDS
+        return known if _stands(batch, known) or now < known.good_until + shown_for else None
+
+    def _has_passed(self, batch: Batch, now: float) -> bool:
+        """What is known may still be shown, but is to be counted anew."""
+        known = self._known.get(batch.batch_id)
+        return known is not None and now >= known.good_until and not _stands(batch, known)
 
     async def _count(self, batches: list[Batch]) -> dict[str, Figures]:
         ids = [batch.batch_id for batch in batches]
@@ -126,6 +130,12 @@ class BatchFigures:
             for batch in batches:
                 self.forget(batch.batch_id)
         return counted
+
+
+def _stands(batch: Batch, known: Figures) -> bool:
+    """The batch is over, and nothing opened it again since."""
+    is_over = batch.status in CLOSED and known.progress.finished >= batch.total_jobs
+    return is_over and known.revision == batch.revision
 
 
 def _of_import(batch: Batch, now: float) -> Figures | None:

@@ -75,6 +75,17 @@ async def test_a_count_that_has_become_old_is_not_shown() -> None:
     assert await completed(of, make_batch()) == 1
 
 
+async def test_a_page_of_batches_is_counted_anew_in_one_question() -> None:
+    of, counted, time = figures(2)
+    page = [make_batch(batch_id=f"batch-{number}") for number in range(20)]
+    await of.of(page)
+    time.advance(timedelta(seconds=21))
+    for _ in range(3):
+        await of.of(page)
+    await asyncio.gather(*of._remaking._tasks.values())
+    assert counted.counts_made == 2
+
+
 async def test_who_changed_it_sees_it() -> None:
     of, counted, _ = figures(2)
     await completed(of, make_batch())

@@ -138,7 +138,7 @@ async def test_no_second_sees_more_calls_than_all_workers_together_may_start(
     assert len(placed) == 16
     assert all(later - earlier > 1 for earlier, later in zip(placed, placed[rate:], strict=False))
     # On a machine that stands still for a moment, requests that were begun apart may arrive together: that is said by
-    # Retell and waited for. Without turns most of the 16 are refused at first.
+    # Retell and waited for. Without turns 24 are refused.
     assert len(creates) - len(placed) <= 4
 
 
