@@ -427,10 +427,12 @@ async def served(container: Container) -> AsyncGenerator[httpx.AsyncClient, None
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.02)
         url = f"http://127.0.0.1:{port}/api/v1/"
-        async with httpx.AsyncClient(base_url=url, trust_env=False, headers=CREDENTIALS, timeout=30) as client:
-            yield client
-        server.should_exit = True
-        await serving
+        try:
+            async with httpx.AsyncClient(base_url=url, trust_env=False, headers=CREDENTIALS, timeout=30) as client:
+                yield client
+        finally:
+            server.should_exit = True
+            await serving
 
 
 async def read_to_the_end(answer: httpx.Response, received: bytearray) -> None:

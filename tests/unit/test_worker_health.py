@@ -64,11 +64,13 @@ async def running(work: Work, on_heartbeat: Callable[[], Awaitable[None]]) -> As
     control = WorkerControl("worker-1", time, timedelta(seconds=60))
     runner = Runner(work, control, NO_PAUSE, concurrency=1, on_heartbeat=on_heartbeat)
     task = asyncio.create_task(runner.run())
-    await turns(lambda: so(work.rounds > 1))
-    yield runner, time
-    control.stopping.set()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    try:
+        await turns(lambda: so(work.rounds > 1))
+        yield runner, time
+    finally:
+        control.stopping.set()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def nothing() -> None: ...

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -68,8 +68,10 @@ async def serving_simulator(port: int = 0) -> AsyncIterator[RunningSimulator]:
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment] # signals are pytest's
     task = asyncio.create_task(server.serve(sockets=[listener]))
-    async with httpx.AsyncClient(base_url=url_of(listener)) as http:
-        yield RunningSimulator(url_of(listener), http, simulator)
+    try:
+        async with httpx.AsyncClient(base_url=url_of(listener)) as http:
+            yield RunningSimulator(url_of(listener), http, simulator)
+    finally:
         server.should_exit = True
         await task
 
@@ -176,6 +178,12 @@ class Campaigns:
         work = await self._stack.enter_async_context(open_call_work(container, control))
         return Worker(work, control, container)
 
+    def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Let `work` go on beside the test, whose end is its end too: a failed test must not work on in the next ones."""
+        task = asyncio.create_task(work)
+        self._stack.push_async_callback(ended, task)
+        return task
+
     async def jobs(self, batch: Batch) -> list[Job]:
         """The batch's jobs in their contacts' order."""
         cursor = self.container.database.collection("jobs").find({"batch_id": batch.batch_id}).sort("_id")
@@ -200,6 +208,11 @@ class Campaigns:
         report = await self.container.reconciling.check(account.account_id, second_look_after=0)
         assert report.differences == []
         assert report.in_progress == 0
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 @pytest.fixture

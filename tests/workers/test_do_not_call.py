@@ -98,7 +98,7 @@ async def test_an_unsure_call_to_a_number_added_meanwhile_is_not_sent_again(
         return await find(attempt_id, to_number)
 
     worker.work._verifying._provider.find = find_and_tell  # type: ignore[method-assign, assignment] # to know when
-    verifying = asyncio.create_task(worker.work.process(unsure))
+    verifying = campaigns.begin(worker.work.process(unsure))
     async with asyncio.timeout(30):
         await asked.wait()
     worker.control.stopping.set()

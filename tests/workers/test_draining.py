@@ -1,6 +1,5 @@
 """A worker that is asked to leave: it takes nothing new, and what it has comes to its end."""
 
-import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -22,10 +21,14 @@ async def test_a_draining_worker_sees_its_call_to_the_end_takes_nothing_new_and_
     called = await campaigns.batch(account, [[phone]], max_attempts=1)
     worker = await campaigns.worker()
     runner = worker.runner()
-    running = asyncio.create_task(runner.run())
+    running = campaigns.begin(runner.run())
+
+    async def knows_its_call() -> bool:
+        return worker.work.calls_in_flight == runner.in_use == 1
+
     await until(lambda: is_called(simulator))
     await until(lambda: has_state(campaigns, called, JobState.IN_CALL))
-    assert worker.work.calls_in_flight == runner.in_use == 1
+    await until(knows_its_call)
 
     worker.control.drain(60)
     waiting = await campaigns.batch(account, [numbers(1, 5)])
@@ -48,7 +51,7 @@ async def test_what_is_not_over_in_time_is_handed_over(
     batch = await campaigns.batch(await campaigns.account(), [[phone]])
     worker = await campaigns.worker()
     runner = worker.runner()
-    running = asyncio.create_task(runner.run_once() if once else runner.run())
+    running = campaigns.begin(runner.run_once() if once else runner.run())
     await until(lambda: has_state(campaigns, batch, JobState.IN_CALL))
 
     worker.control.drain(60)

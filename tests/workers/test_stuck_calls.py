@@ -1,6 +1,5 @@
 """Calls that do not end when they must, and attempts of which Retell tells less than everything."""
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -57,7 +56,7 @@ async def test_a_call_within_its_maximum_is_not_stopped(campaigns: Campaigns, si
     stops = counting(worker.work._following._provider, "stop")
     looks = counting(worker.work._following._provider, "get")
 
-    following = asyncio.create_task(worker.work.process(job))
+    following = campaigns.begin(worker.work.process(job))
     await until(lambda: looks.at_least(3))
     worker.control.stopping.set()
     await following
@@ -101,7 +100,7 @@ async def test_a_record_that_never_ends_keeps_its_slot_as_uncertain_and_is_not_d
     job = await in_call_since(campaigns, worker, STUCK_FOR_LONG)
     batch = await campaigns.container.batches.get(job.batch_id)
 
-    working = asyncio.create_task(worker.work.process(job))
+    working = campaigns.begin(worker.work.process(job))
     await until(lambda: has_state(campaigns, batch, JobState.UNCERTAIN))
     worker.control.stopping.set()
     await working
@@ -167,7 +166,7 @@ async def test_what_a_do_not_call_refusal_hides_becomes_uncertain(
     earlier = campaigns.container.clock.now() - timedelta(minutes=6)
     await campaigns.set_job(unsure, **{"attempt.intent_at": earlier})
 
-    working = asyncio.create_task(worker.work.process(await campaigns.job(batch)))
+    working = campaigns.begin(worker.work.process(await campaigns.job(batch)))
     await until(lambda: has_state(campaigns, batch, JobState.UNCERTAIN))
     worker.control.stopping.set()
     await working

@@ -157,7 +157,7 @@ async def test_news_that_comes_before_retell_shows_it_is_followed_up_soon(
     looks = counting(worker.work._following._provider, "get")
 
     async with listening(worker):
-        following = asyncio.create_task(worker.work.process(await campaigns.job(batch)))
+        following = campaigns.begin(worker.work.process(await campaigns.job(batch)))
         await until(lambda: looks.at_least(1))
         (call_id,) = await call_ids(simulator)
         await worker.work._hints._store.hear(job.job_id, job.attempt_id or "", call_id)

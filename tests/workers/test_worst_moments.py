@@ -1,6 +1,5 @@
 """Two who want the same, and the worst moment for it: each of these was once wrong, or nearly."""
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -62,7 +61,7 @@ async def test_a_contact_cancelled_while_its_call_is_unsure_is_not_called(
     await campaigns.container.jobs.cancel(job.job_id, user="test")
 
     searches = counting(worker.work._verifying._provider, "find")
-    verifying = asyncio.create_task(worker.work.process(unsure))
+    verifying = campaigns.begin(worker.work.process(unsure))
     await until(lambda: searches.at_least(1))
     worker.control.stopping.set()
     await verifying
@@ -100,7 +99,7 @@ async def test_silence_of_retell_closes_no_call(campaigns: Campaigns, simulator:
     await campaigns.set_job(job, **{"attempt.placed_by": past, "attempt.intent_at": past})
     deaf = await campaigns.worker("deaf", retell_base_url="http://127.0.0.1:9")
     looks = counting(deaf.work._following._provider, "get")
-    following = asyncio.create_task(deaf.work.process(await campaigns.job(batch)))
+    following = campaigns.begin(deaf.work.process(await campaigns.job(batch)))
     await until(lambda: looks.at_least(3))
     deaf.control.stopping.set()
     await following
