@@ -179,7 +179,7 @@ class Campaigns:
         return Worker(work, control, container)
 
     def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Let `work` go on beside the test, whose end is its end too: a failed test must not work on in the next ones."""
+        """Let `work` go on beside the test and no longer: what a failed test began must not reach the next ones."""
         task = asyncio.create_task(work)
         self._stack.push_async_callback(ended, task)
         return task
