@@ -304,7 +304,7 @@ async def test_waiting_for_a_free_connection_means_that_nothing_was_sent(
     retell.knobs(create_faults=[{"kind": "timeout_before"}])
     client = RetellClient(retell.url, KEY, FakeTime(), create_timeout=0.8, read_timeout=0.8, max_connections=1)
     first = asyncio.create_task(failure(client.place(BODY)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not retell.simulator.ledger.records:  # noqa: ASYNC110 - nobody tells us
             await asyncio.sleep(0.005)
     second = await failure(client.place(BODY))

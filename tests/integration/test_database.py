@@ -236,7 +236,7 @@ async def test_a_turn_is_given_back_by_those_who_fail_or_give_up(mongod: Embedde
             with pytest.raises(BaseException):  # noqa: B017, PT011 - each of its kind
                 async with database.operation():
                     raise error
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await database.check()
 
 

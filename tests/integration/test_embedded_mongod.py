@@ -54,7 +54,7 @@ def is_running(pid: int) -> bool:
 
 
 async def wait_until_gone(pid: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while is_running(pid):  # noqa: ASYNC110  nobody tells us
             await asyncio.sleep(0.05)
 

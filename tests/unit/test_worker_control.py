@@ -45,12 +45,12 @@ async def test_a_pause_ends_at_once_when_the_worker_is_told_to_stop() -> None:
     pause = asyncio.create_task(worker.pause(3600))
     await asyncio.sleep(0)
     worker.stopping.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await pause
 
 
 async def test_a_pause_ends_by_itself() -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await control().pause(0.001)
 
 

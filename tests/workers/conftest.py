@@ -221,7 +221,7 @@ async def campaigns(container: Container, simulator: RunningSimulator) -> AsyncI
         yield Campaigns(container, simulator.url, stack)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
     """Wait for a fact; fail if it does not come true in `seconds`."""
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 - the fact is in another process or in the database
