@@ -46,6 +46,7 @@ from app.repositories.overview import MongoOverviews
 from app.repositories.provider_limits import MongoProviderLimits
 from app.repositories.reading import MongoCallHistory, MongoStatistics
 from app.repositories.reconciliation import MongoReconciliation
+from app.repositories.restoring import MongoRestoredDatabase
 from app.repositories.results import MongoResults
 from app.repositories.transactions import MongoTransactions
 from app.repositories.untold import MongoUntold
@@ -74,6 +75,7 @@ from app.services.explaining import Explaining
 from app.services.from_numbers import FromNumberService, FromNumberWatch
 from app.services.funding import Funding
 from app.services.hints import Hints
+from app.services.ids import new_id
 from app.services.import_tasks import ImportTasks
 from app.services.importing import Importing
 from app.services.imports import ImportService
@@ -88,6 +90,7 @@ from app.services.read_pace import ReadPace
 from app.services.reconciling import Reconciling
 from app.services.recurring import Recurring
 from app.services.rescuing import Rescuing
+from app.services.restoring import Restoring
 from app.services.results import ResultService
 from app.services.script_preview import ScriptPreviewing
 from app.services.sessions import Lifetimes, SessionService
@@ -294,12 +297,7 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
     settings, clock, database = container.settings, container.clock, container.database
     accounts, batches, jobs = MongoAccounts(database), MongoBatches(database), MongoJobs(database)
     queue, transactions = MongoJobQueue(database), MongoTransactions(database)
-    tuning = CallTuning(
-        poll=timedelta(seconds=settings.call_poll_seconds),
-        longest_poll=timedelta(seconds=settings.call_poll_max_seconds),
-        details_grace=timedelta(seconds=settings.call_details_grace_seconds),
-        provider_retry=timedelta(seconds=settings.provider_retry_seconds),
-    )
+    tuning = _tuning(settings)
     retell = _retell(container)
     metrics = container.metrics
     provider = MeasuredProvider(retell, metrics, clock)
@@ -366,6 +364,54 @@ async def open_call_work(container: Container, control: WorkerControl) -> AsyncI
         )
     finally:
         await retell.aclose()
+
+
+@asynccontextmanager
+async def open_restoring(container: Container) -> AsyncIterator[Restoring]:
+    """What finds the calls that a restored backup has forgotten."""
+    settings, clock, database = container.settings, container.clock, container.database
+    accounts, batches, transactions = MongoAccounts(database), MongoBatches(database), MongoTransactions(database)
+    control = WorkerControl(new_id("after-restore"), clock, timedelta(seconds=settings.worker_lease_seconds))
+    recheck = timedelta(seconds=settings.balance_recheck_seconds)
+    funding = Funding(accounts, batches, MongoBudgets(database), transactions, clock, recheck)
+    watch = FromNumberWatch(MongoFromNumbers(database), batches, clock, settings.retell_from_number)
+    queue, retell = MongoJobQueue(database), _retell(container)
+    try:
+        yield Restoring(
+            MongoRestoredDatabase(database),
+            retell,
+            AttemptCalls(
+                retell, ReadPace(control, settings.retell_reads_per_second), MongoCallHints(database), batches, clock
+            ),
+            accounts,
+            batches,
+            MongoWorkers(database),
+            queue,
+            funding,
+            Settling(
+                accounts,
+                batches,
+                queue,
+                funding,
+                MongoDoNotCallList(database),
+                watch,
+                clock,
+                _tuning(settings),
+                container.metrics,
+            ),
+            control,
+        )
+    finally:
+        await retell.aclose()
+
+
+def _tuning(settings: Settings) -> CallTuning:
+    return CallTuning(
+        poll=timedelta(seconds=settings.call_poll_seconds),
+        longest_poll=timedelta(seconds=settings.call_poll_max_seconds),
+        details_grace=timedelta(seconds=settings.call_details_grace_seconds),
+        provider_retry=timedelta(seconds=settings.provider_retry_seconds),
+    )
 
 
 @asynccontextmanager

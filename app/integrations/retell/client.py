@@ -6,6 +6,7 @@ body and its key are the same. Reads are not repeated here either; those who fol
 
 import json
 import math
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -27,11 +28,13 @@ from app.domain.provider_errors import (
     ProviderUnreachable,
     Throttled,
 )
-from app.integrations.retell.reports import UnreadableCall, report_of
+from app.domain.restoring import PastCall
+from app.integrations.retell.reports import UnreadableCall, past_call_of, report_of
 from app.integrations.retell.requests import create_request
 
 CONNECT_SECONDS = 5.0
 RETRY_AFTER_CAP_SECONDS = 60.0
+LIST_PAGE = 1000
 _DETAIL_LENGTH = 300
 # 4xx that say nothing of the call: a time-out, a request under the same key that is still under way, too early.
 _NO_VERDICT = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.CONFLICT, httpx.codes.TOO_EARLY}
@@ -113,6 +116,35 @@ class RetellClient:
             raise ProviderUnavailable("unreadable list of calls")
         # Retell's filters are not documented to the last: a call of another attempt must never be taken for this one's.
         return [report for report in map(_readable, items) if report.attempt_id == attempt_id]
+
+    def calls_of_batch(self, batch_id: str) -> AsyncIterator[PastCall]:
+        # Without a time: a filter by it may leave out calls that never connected (retell.md §5).
+        return self._past_calls({"metadata": [{"type": "string", "op": "eq", "key": "batch_id", "value": batch_id}]})
+
+    async def calls_since(self, since: datetime) -> AsyncIterator[PastCall]:
+        ours = {"type": "present", "op": "pr", "key": "job_id"}
+        span = {"type": "number", "op": "ge", "value": int(since.timestamp() * 1000)}
+        for moment in ("start_timestamp", "end_timestamp"):  # a call that never connected may have no start
+            async for call in self._past_calls({"metadata": [ours], moment: span}):
+                yield call
+
+    async def _past_calls(self, criteria: dict[str, Any]) -> AsyncIterator[PastCall]:
+        """Every page. Raises a ProviderError."""
+        question: dict[str, Any] = {"filter_criteria": criteria, "sort_order": "ascending", "limit": LIST_PAGE}
+        while True:
+            page = await self._ask("POST", "/v3/list-calls", question)
+            try:
+                calls = [past_call_of(item) for item in page["items"]]
+                has_more, place = page["has_more"], page.get("pagination_key")
+            except (KeyError, TypeError, AttributeError, UnreadableCall) as error:
+                raise ProviderUnavailable("unreadable list of calls") from error
+            for call in calls:
+                yield call
+            if not has_more:
+                return
+            if not place:
+                raise ProviderUnavailable("a list of calls that does not say how it goes on")
+            question["pagination_key"] = place
 
     async def max_concurrent(self) -> int:
         """What is left for outbound calls of the workspace's limit (retell.md §7.2). Bursts cost extra, and are not

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.domain.calls import CallReport, CallStatus
+from app.domain.restoring import PastCall
 
 
 class _Cost(BaseModel):
@@ -80,6 +81,32 @@ def report_of(payload: Any) -> CallReport:
             name: str(value) for name, value in (call.collected_dynamic_variables or {}).items() if value is not None
         },
     )
+
+
+class _Ours(BaseModel):
+    job_id: str | None = None
+    batch_id: str | None = None
+    account_id: str | None = None
+
+
+class _Listed(BaseModel):
+    """Beside the report, what we had given Retell of the call."""
+
+    to_number: str = ""
+    from_number: str | None = None
+    metadata: _Ours | None = None
+
+
+def past_call_of(payload: Any) -> PastCall:
+    """Raises UnreadableCall also if what concerns us is unreadable: a call that is overlooked is made again."""
+    report = report_of(payload)
+    try:
+        listed = _Listed.model_validate(storable(payload))
+    except ValidationError as error:
+        raise UnreadableCall(f"call {report.call_id} has unreadable numbers or metadata") from error
+    ours = listed.metadata or _Ours()
+    numbers = {"to_number": listed.to_number, "from_number": listed.from_number}
+    return PastCall(report=report, **ours.model_dump(), **numbers)
 
 
 def _call_of(payload: Any) -> _Call:
