@@ -37,6 +37,7 @@ def make_settings(mongodb_uri: str, **changes: object) -> Settings:
         "retell_api_key": "key_test",
         "retell_from_number": "+56225550100",
         "retell_calls_per_second": 0,
+        "requests_per_minute": 1_000_000,
         "worker_poll_seconds": 0.05,
         "worker_lease_seconds": 3,
         "retell_create_timeout_seconds": 1,

@@ -8,6 +8,7 @@ from app.domain.accounts import Account
 from app.domain.admission import Circumstances, Refusal, RefusalKind, refuse
 from app.domain.batches import Batch
 from app.domain.do_not_call import matches
+from app.domain.errors import Unavailable
 from app.domain.jobs import Job
 from app.domain.messages import Message
 from app.domain.person_caps import reach_of
@@ -40,7 +41,10 @@ class Admission:
 
     def undecided(self, error: Exception) -> Refusal:
         """Whatever went wrong, an undecided call is not placed (design.md §1.2)."""
-        log.error("admission_failed", exc_info=error)
+        if isinstance(error, Unavailable):
+            log.warning("admission_failed", reason=error.code)
+        else:
+            log.error("admission_failed", exc_info=error)
         reason = Message(code="admission_failed", params={"error": type(error).__name__})
         return Refusal(kind=RefusalKind.UNDECIDED, reason=reason, until=self._time.now() + UNDECIDED_PAUSE)
 

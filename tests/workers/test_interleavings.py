@@ -69,7 +69,7 @@ async def test_cancelling_one_contact_does_not_undo_the_import_of_its_batch(
 
 
 async def test_a_retry_that_comes_just_after_its_batch_was_cancelled_leaves_nothing_pending(
-    campaigns: Campaigns, simulator: RunningSimulator
+    campaigns: Campaigns, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The workers are done with the batch already: nobody would ever look at the contact again."""
     batch = await campaigns.batch(await campaigns.account(), [numbers(1)])
@@ -84,7 +84,7 @@ async def test_a_retry_that_comes_just_after_its_batch_was_cancelled_leaves_noth
         await worker.work.claim(10)
         return await reopen(*args, **kwargs)
 
-    jobs.reopen = late  # type: ignore[method-assign] # the interleaving
+    monkeypatch.setattr(jobs, "reopen", late)
     with pytest.raises(Conflict):
         await campaigns.container.jobs.retry(job.job_id, user="test")
 
