@@ -33,8 +33,8 @@ async def report(site: Site, at_once: int) -> str:
     calls = at_once * TURNS
     async with site.container(DATABASE) as container:
         about = await circumstances(container)
-        async with _worker(site, at_once) as worker:
-            await _until_started(container, worker)
+        async with calling(site, DATABASE, at_once) as worker:
+            await until_started(container, worker)
             at = container.clock.monotonic()
             before = cpu_seconds(worker.process.pid), cpu_seconds(site.mongod_pid)
             await _create(container, calls)
@@ -53,14 +53,14 @@ async def report(site: Site, at_once: int) -> str:
 
 
 @asynccontextmanager
-async def _worker(site: Site, at_once: int) -> AsyncIterator[Part]:
+async def calling(site: Site, database: str, at_once: int) -> AsyncIterator[Part]:
     """A worker process and the simulator that it calls through."""
     port = free_port(0)
     script = HOME / "simulator.json"
     script.write_text(json.dumps({"knobs": {"concurrency_limit": 0}}))
     environment = inherited_environment() | {
         "MONGODB_URI": site.uri,
-        "MONGODB_DATABASE": DATABASE,
+        "MONGODB_DATABASE": database,
         "RETELL_BASE_URL": f"http://127.0.0.1:{port}",
         "RETELL_API_KEY": SIMULATOR_KEY,
         "RETELL_FROM_NUMBER": "+56226000000",
@@ -99,7 +99,7 @@ async def _create(container: Container, calls: int) -> None:
         await campaign(container, account_id, contacts(share, first=number * share))
 
 
-async def _until_started(container: Container, worker: Part) -> None:
+async def until_started(container: Container, worker: Part) -> None:
     while "worker_started" not in worker.log.read_text("utf-8"):
         _check(worker)
         await asyncio.sleep(0.2)

@@ -24,12 +24,12 @@ from app.domain.messages import Message
 from app.domain.money import Charge, Plan
 from app.domain.persons import OtherJob
 from app.domain.provider_limits import Hold, ProviderState, Trouble
-from app.domain.reading import Place
+from app.domain.reading import JobFilter, Place
 from app.domain.reconciliation import Books, Entry, PastAttempt, Witness
 from app.domain.retry_policy import NextStep
 from app.domain.searching import AgeSort, NameSort, Search
 from app.domain.timeline import TimelineEvent
-from app.domain.transactions import Transaction, Usage
+from app.domain.transactions import Transaction, TransactionType, Usage
 from app.domain.untold import Untold
 from app.domain.uploads import Upload
 
@@ -91,10 +91,18 @@ class Transactions(Protocol):
 
     async def get(self, transaction_id: str) -> Transaction | None: ...
     async def page(
-        self, account_id: str, *, limit: int, skip: int, after: Place | None = None
-    ) -> tuple[list[Transaction], int | None]:
-        """Newest first, from behind `after`, and without it how many there are in all."""
+        self,
+        account_id: str,
+        type_: TransactionType | None = None,
+        *,
+        limit: int,
+        skip: int,
+        after: Place | None = None,
+        sort: AgeSort = AgeSort.NEWEST,
+    ) -> list[Transaction]:
+        """Of this type (None: of any), from behind `after`."""
 
+    async def count(self, account_id: str, type_: TransactionType | None = None) -> int: ...
     async def usage(self, account_id: str, since: datetime, until: datetime) -> Usage: ...
     async def batch_cost(self, batch_id: str, without: Collection[str]) -> Decimal:
         """What a batch has cost, `without` these attempts."""
@@ -314,24 +322,16 @@ class Jobs(Protocol):
 
     async def page(
         self,
+        wanted: JobFilter,
         *,
-        account_ids: Collection[str] | None,
-        batch_id: str | None,
-        states: Sequence[JobState] | None,
-        waiting_for: Sequence[WaitingFor] | None,
         limit: int,
-        skip: int,
+        skip: int = 0,
         after: Place | None = None,
-        person_key: str | None = None,
-        search: Search | None = None,
         sort: AgeSort = AgeSort.NEWEST,
-    ) -> tuple[list[Job], int | None]:
-        """From behind `after`, and without it how many there are in all.
+    ) -> list[Job]:
+        """From behind `after`."""
 
-        With a `person_key` (contacts.person_keys) only that person's, with a `search` only whom it finds, which must be
-        few (`count_found`); for either `account_ids` must be given.
-        """
-
+    async def count(self, wanted: JobFilter) -> int: ...
     async def count_found(self, account_id: str, search: Search, at_most: int) -> int:
         """How many jobs of the account a search finds; it stops counting at `at_most`."""
 

@@ -3,6 +3,7 @@ is counted from the jobs and the ledger when it is asked for.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -12,8 +13,9 @@ from pydantic import BaseModel, ConfigDict
 from app.domain.accounts import AccountStatus
 from app.domain.batches import BatchStatus
 from app.domain.calls import CallReport
-from app.domain.jobs import AttemptRecord, JobState
+from app.domain.jobs import AttemptRecord, JobState, WaitingFor
 from app.domain.outcomes import Disposition
+from app.domain.searching import AgeSort, Search
 from app.domain.transactions import Usage
 
 PICKED_UP = frozenset({Disposition.ANSWERED, Disposition.OPTED_OUT})
@@ -30,6 +32,19 @@ class Place(NamedTuple):
 
     at: datetime
     id: str
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs a list is of; None: any. `person_key` (contacts.person_keys) and `search` need `account_ids`, and find
+    few (`Jobs.count_found`)."""
+
+    account_ids: frozenset[str] | None = None
+    batch_id: str | None = None
+    states: tuple[JobState, ...] | None = None
+    waiting_for: tuple[WaitingFor, ...] | None = None
+    person_key: str | None = None
+    search: Search | None = None
 
 
 class AccountInBrief(BaseModel):
@@ -111,8 +126,10 @@ class Statistics(Protocol):
 class CallHistory(Protocol):
     """Finished attempts, from the histories of the jobs."""
 
-    async def page(self, scope: CallScope, *, after: Place | None, limit: int) -> list[PastCall]:
-        """Newest first. What it reads is in proportion to what it finds, not to what is stored."""
+    async def page(self, scope: CallScope, *, after: Place | None, limit: int, sort: AgeSort) -> list[PastCall]:
+        """What it reads is in proportion to what it finds, not to what is stored."""
 
-    async def count(self, scope: CallScope) -> int: ...
+    async def count(self, scope: CallScope, at_most: int) -> int:
+        """It stops counting at `at_most`."""
+
     async def activity(self, account_id: str, stretches: Sequence[Stretch]) -> dict[Slot, Answered]: ...

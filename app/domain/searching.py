@@ -6,7 +6,6 @@ A name is found by the beginning of any of its words, whatever the accents and c
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -55,7 +54,7 @@ class Search(NamedTuple):
     """`field` (of a stored list) has a value with one of these beginnings."""
 
     field: str
-    beginnings: Sequence[str]
+    beginnings: tuple[str, ...]
 
     @property
     def ranges(self) -> list[tuple[str, str]]:
@@ -77,7 +76,7 @@ def name_words(name: str) -> list[str]:
 def name_search(typed: str) -> Search | None:
     """Names that have what was typed; None if it has neither letter nor digit."""
     words = _words(typed)
-    return Search("name_words", [" ".join(words)[:_CHARS]]) if words else None
+    return Search("name_words", (" ".join(words)[:_CHARS],)) if words else None
 
 
 def contact_search(typed: str, country: str | None) -> Search | None:
@@ -90,7 +89,7 @@ def contact_search(typed: str, country: str | None) -> Search | None:
     digits = "".join(char for char in typed if char.isdecimal())
     begun = f"+{digits}" if typed.lstrip().startswith("+") else None
     found = [id_key(typed), begun or normalise_phone(typed, country).e164]
-    known = [key for key in found if key is not None]
+    known = tuple(key for key in found if key is not None)
     return Search("person_keys", known) if known else None
 
 

@@ -216,6 +216,16 @@ INDEXES: dict[str, list[IndexModel]] = {
             [("account_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)],
             name="newest_of_account",
         ),
+        # The same with ?type=.
+        IndexModel(
+            [
+                ("account_id", ASCENDING),
+                ("type", ASCENDING),
+                ("created_at", DESCENDING),
+                ("_id", DESCENDING),
+            ],
+            name="newest_of_type",
+        ),
         # What an account has used, in all or since a moment, from the index alone.
         IndexModel(
             [

@@ -3,7 +3,7 @@
 What the workers do with them is in job_queue.py.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
@@ -13,7 +13,7 @@ from app.domain.batches import Batch
 from app.domain.imports import Import, KnownPerson, NumberedContact
 from app.domain.jobs import FINAL, IN_FLIGHT, OPERATOR_PRIORITY, Job, JobState, WaitingFor, computed_of, job_id
 from app.domain.messages import Message
-from app.domain.reading import Place
+from app.domain.reading import JobFilter, Place
 from app.domain.searching import AgeSort, Search
 from app.domain.timeline import JobEvent, TimelineEvent
 from app.domain.untold import Untold
@@ -164,33 +164,15 @@ class MongoJobs(Repository):
     @guarded
     async def page(
         self,
+        wanted: JobFilter,
         *,
-        account_ids: Collection[str] | None,
-        batch_id: str | None,
-        states: Sequence[JobState] | None,
-        waiting_for: Sequence[WaitingFor] | None,
         limit: int,
-        skip: int,
+        skip: int = 0,
         after: Place | None = None,
-        person_key: str | None = None,
-        search: Search | None = None,
         sort: AgeSort = AgeSort.NEWEST,
-    ) -> tuple[list[Job], int | None]:
-        match: Document = {}
-        if account_ids is not None:
-            match["account_id"] = any_of(account_ids)
-        if batch_id is not None:
-            match["batch_id"] = batch_id
-        if states is not None:
-            match["state"] = {"$in": [state.value for state in states]}
-        if waiting_for is not None:
-            match["waiting_for"] = {"$in": [reason.value for reason in waiting_for]}
-        index = "list_of_batch" if batch_id else "list_of_account" if account_ids is not None else "list"
-        if person_key is not None:
-            # Few, whatever else is asked: sorted in memory.
-            match["person_keys"], index = person_key, "person"
-        if search is not None:
-            match["$and"], index = [found_by(search)], _SEARCHED[search.field]
+    ) -> list[Job]:
+        match, index = _listed(wanted)
+        batch_id = wanted.batch_id
         # A batch's jobs are numbered in its contacts' order, so `_id` alone sorts them.
         order = order_of(sort, *(["_id"] if batch_id else ["created_at", "_id"]))
         parts = parts_behind(after, sort)
@@ -203,11 +185,14 @@ class MongoJobs(Repository):
             found += [from_document(Job, document) async for document in cursor]
             if len(found) == limit:
                 break
-        if after is not None:
-            return found, None
+        return found
+
+    @guarded
+    async def count(self, wanted: JobFilter) -> int:
+        match, index = _listed(wanted)
         if match:
-            return found, await self._jobs.count_documents(match, hint=index)
-        return found, await self._jobs.estimated_document_count()
+            return await self._jobs.count_documents(match, hint=index)
+        return await self._jobs.estimated_document_count()
 
     @guarded
     async def count_found(self, account_id: str, search: Search, at_most: int) -> int:
@@ -304,6 +289,26 @@ class MongoJobs(Repository):
                 return_document=ReturnDocument.AFTER,
             ),
         )
+
+
+def _listed(wanted: JobFilter) -> tuple[Document, str]:
+    """What the jobs of a list match, and the index that finds them in its order."""
+    match: Document = {}
+    if wanted.account_ids is not None:
+        match["account_id"] = any_of(wanted.account_ids)
+    if wanted.batch_id is not None:
+        match["batch_id"] = wanted.batch_id
+    if wanted.states is not None:
+        match["state"] = {"$in": [state.value for state in wanted.states]}
+    if wanted.waiting_for is not None:
+        match["waiting_for"] = {"$in": [reason.value for reason in wanted.waiting_for]}
+    index = "list_of_batch" if wanted.batch_id else "list_of_account" if wanted.account_ids is not None else "list"
+    if wanted.person_key is not None:
+        # Few, whatever else is asked: sorted in memory.
+        match["person_keys"], index = wanted.person_key, "person"
+    if wanted.search is not None:
+        match["$and"], index = [found_by(wanted.search)], _SEARCHED[wanted.search.field]
+    return match, index
 
 
 _SEARCHED = {"name_words": "names", "person_keys": "person"}

@@ -1,8 +1,10 @@
 """Figures and past calls, for those who only read. indexes.py names the index behind each."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from pymongo import ASCENDING
 
 from app.domain.batches import BatchStatus
 from app.domain.jobs import JobState
@@ -17,6 +19,7 @@ from app.domain.reading import (
     Slot,
     Stretch,
 )
+from app.domain.searching import AgeSort
 from app.domain.transactions import TransactionType, Usage
 from app.repositories.batches import TESTS
 from app.repositories.database import Database, Document, Repository, guarded
@@ -110,28 +113,56 @@ class MongoCallHistory(Repository):
         self._jobs = database.collection("jobs")
 
     @guarded
-    async def page(self, scope: CallScope, *, after: Place | None, limit: int) -> list[PastCall]:
-        # MongoDB cannot walk an index on a list in its order; so it is read in windows, back in time, until there are
-        # enough. Two windows never show the same attempt.
+    async def page(self, scope: CallScope, *, after: Place | None, limit: int, sort: AgeSort) -> list[PastCall]:
+        # MongoDB cannot walk an index on a list in its order; so it is read in windows until there are enough. Two
+        # windows never show the same attempt.
         found: list[PastCall] = []
-        until = scope.until if after is None else min(scope.until, after.at + timedelta(milliseconds=1))
-        width = FIRST_WINDOW
-        while until > scope.since and len(found) < limit:
-            since = max(scope.since, _earlier(until, width))
+        order = -1 if not sort.ascending else 1
+        async for window in self._windows(scope, after, sort):
             pipeline = [
-                *_attempts(scope._replace(since=since, until=until)),
-                *_behind(after),
-                {"$sort": {"history.dialed_at": -1, "history.attempt_id": -1}},
+                *_attempts(window),
+                *_behind(after, sort),
+                {"$sort": {"history.dialed_at": order, "history.attempt_id": order}},
                 {"$limit": limit - len(found)},
                 {"$project": _SHOWN},
             ]
             found += [_past_call(row) async for row in await self._jobs.aggregate(pipeline, hint="calls")]
-            until, width = since, width * WIDER
+            if len(found) == limit:
+                break
         return found
 
+    async def _windows(self, scope: CallScope, after: Place | None, sort: AgeSort) -> AsyncIterator[CallScope]:
+        """The spans of the scope, wider and wider, back in time or forth."""
+        since, until, width = scope.since, scope.until, FIRST_WINDOW
+        if sort.ascending:
+            first = after.at if after else await self._first_dialed(scope)
+            since = until if first is None else max(since, first)
+        elif after:
+            until = min(until, after.at + timedelta(milliseconds=1))
+        while since < until:
+            if sort.ascending:
+                upto = min(until, _moved(since, width))
+                yield scope._replace(since=since, until=upto)
+                since = upto
+            else:
+                down_to = max(since, _moved(until, -width))
+                yield scope._replace(since=down_to, until=until)
+                until = down_to
+            width *= WIDER
+
+    async def _first_dialed(self, scope: CallScope) -> datetime | None:
+        """When the first of all calls of these accounts was dialed."""
+        match = {"account_id": any_of(scope.account_ids), "history.dialed_at": {"$exists": True}}
+        found = self._jobs.find(match, {"history.dialed_at": True}, hint="calls").sort("history.dialed_at", ASCENDING)
+        async for job in found.limit(1):
+            first: datetime = min(record["dialed_at"] for record in job["history"])
+            return first
+        return None
+
     @guarded
-    async def count(self, scope: CallScope) -> int:
-        rows = await self._jobs.aggregate([*_attempts(scope), {"$count": "count"}], hint="calls")
+    async def count(self, scope: CallScope, at_most: int) -> int:
+        pipeline = [*_attempts(scope), {"$limit": at_most}, {"$count": "count"}]
+        rows = await self._jobs.aggregate(pipeline, hint="calls")
         async for row in rows:
             return int(row["count"])
         return 0
@@ -170,11 +201,12 @@ def _attempts(scope: CallScope) -> list[Document]:
     return [{"$match": match}, {"$project": needed}, {"$unwind": "$history"}, {"$match": {"history.dialed_at": span}}]
 
 
-def _behind(after: Place | None) -> list[Document]:
+def _behind(after: Place | None, sort: AgeSort) -> list[Document]:
     if after is None:
         return []
-    tie = {"history.dialed_at": after.at, "history.attempt_id": {"$lt": after.id}}
-    return [{"$match": {"$or": [{"history.dialed_at": {"$lt": after.at}}, tie]}}]
+    beyond = "$gt" if sort.ascending else "$lt"
+    tie = {"history.dialed_at": after.at, "history.attempt_id": {beyond: after.id}}
+    return [{"$match": {"$or": [{"history.dialed_at": {beyond: after.at}}, tie]}}]
 
 
 _SHOWN: Document = {
@@ -210,8 +242,8 @@ def _by_slot(offset: timedelta) -> Document:
     }
 
 
-def _earlier(until: datetime, width: timedelta) -> datetime:
+def _moved(at: datetime, by: timedelta) -> datetime:
     try:
-        return until - width
+        return at + by
     except OverflowError:
-        return datetime.min.replace(tzinfo=UTC)
+        return datetime.min.replace(tzinfo=UTC) if by < timedelta(0) else datetime.max.replace(tzinfo=UTC)

@@ -5,13 +5,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from pymongo import DESCENDING
 from pymongo.errors import DuplicateKeyError
 
 from app.domain.reading import Place
+from app.domain.searching import AgeSort
 from app.domain.transactions import Transaction, TransactionType, Usage
 from app.repositories.database import Database, Document, Repository, guarded
-from app.repositories.documents import from_document, optional, parts_behind, to_document
+from app.repositories.documents import from_document, optional, order_of, parts_behind, to_document
 
 
 class MongoTransactions(Repository):
@@ -34,17 +34,29 @@ class MongoTransactions(Repository):
 
     @guarded
     async def page(
-        self, account_id: str, *, limit: int, skip: int, after: Place | None = None
-    ) -> tuple[list[Transaction], int | None]:
-        match = {"account_id": account_id}
+        self,
+        account_id: str,
+        type_: TransactionType | None = None,
+        *,
+        limit: int,
+        skip: int,
+        after: Place | None = None,
+        sort: AgeSort = AgeSort.NEWEST,
+    ) -> list[Transaction]:
+        match, index = _listed(account_id, type_)
         found: list[Transaction] = []
-        for part in parts_behind(after):
-            cursor = self._transactions.find(match | part).sort([("created_at", DESCENDING), ("_id", DESCENDING)])
+        for part in parts_behind(after, sort):
+            cursor = self._transactions.find(match | part, hint=index).sort(order_of(sort, "created_at", "_id"))
             cursor = cursor.skip(skip).limit(limit - len(found))
             found += [from_document(Transaction, document) async for document in cursor]
             if len(found) == limit:
                 break
-        return found, await self._transactions.count_documents(match) if after is None else None
+        return found
+
+    @guarded
+    async def count(self, account_id: str, type_: TransactionType | None = None) -> int:
+        match, index = _listed(account_id, type_)
+        return await self._transactions.count_documents(match, hint=index)
 
     @guarded
     async def usage(self, account_id: str, since: datetime, until: datetime) -> Usage:
@@ -80,3 +92,10 @@ class MongoTransactions(Repository):
         hint: dict[str, Any] = {} if index is None else {"hint": index}
         cursor = await self._transactions.aggregate([{"$match": match}, {"$group": {"_id": key, **totals}}], **hint)
         return {group.pop("_id"): Usage.model_validate(group) async for group in cursor}
+
+
+def _listed(account_id: str, type_: TransactionType | None) -> tuple[Document, str]:
+    """What the entries of a list match, and the index that finds them in its order."""
+    if type_ is None:
+        return {"account_id": account_id}, "newest_of_account"
+    return {"account_id": account_id, "type": type_.value}, "newest_of_type"

@@ -1,6 +1,6 @@
 """Use cases of accounts: create, read, change, and what is left of the money."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,10 +18,11 @@ from app.domain.phone_numbers import normalise_phone
 from app.domain.phone_regions import region_of_timezone
 from app.domain.ports import Accounts, Batches, Jobs, Time, Transactions
 from app.domain.reading import Place, percent
-from app.domain.searching import NameSort, Search
+from app.domain.searching import AgeSort, NameSort, Search
 from app.domain.transactions import Transaction, TransactionType, Usage
 from app.services.ids import new_id
 from app.services.ledger import post_entries
+from app.services.repeating import Repeating
 
 RECENT_USE = timedelta(days=30)
 """The span whose daily average tells when the balance runs out."""
@@ -79,6 +80,9 @@ class AccountService:
         self._jobs = jobs
         self._transactions = transactions
         self._time = time
+        self._totals: Repeating[int] = Repeating(time, int)
+        self._usages: Repeating[Usage] = Repeating(time, lambda usage: usage.calls)
+        self._jobs_by_state: Repeating[dict[JobState, int]] = Repeating(time, lambda counts: sum(counts.values()))
         self._default_pricing = default_pricing
 
     async def create(self, new: NewAccount) -> Account:
@@ -187,22 +191,33 @@ class AccountService:
         return changed, entry
 
     async def transactions(
-        self, account_id: str, *, limit: int, skip: int, after: Place | None = None
+        self,
+        account_id: str,
+        *,
+        type_: TransactionType | None = None,
+        limit: int,
+        skip: int,
+        after: Place | None = None,
+        sort: AgeSort = AgeSort.NEWEST,
     ) -> tuple[list[Transaction], int | None]:
+        """From behind `after`, and without it how many there are in all."""
         await post_entries(self._accounts, self._transactions, await self.get(account_id))
-        return await self._transactions.page(account_id, limit=limit, skip=skip, after=after)
+        found = await self._transactions.page(account_id, type_, limit=limit, skip=skip, after=after, sort=sort)
+        if after is not None:
+            return found, None
+        key = (account_id, type_)
+        return found, await self._totals.get(key, lambda: self._transactions.count(account_id, type_))
 
     async def balance(self, account_id: str) -> Balance:
         account = await self.get(account_id)
         now = self._time.now()
-        recent = await self._transactions.usage(account_id, now - RECENT_USE, now + timedelta(seconds=1))
+        recent = await self._usage(account_id, now - RECENT_USE, now, "recent")
         return Balance(account, await self._usage_this_month(account, now), _depleted_at(account, recent, now))
 
     async def stats(self, account_id: str) -> AccountStats:
         account = await self.get(account_id)
         statuses = await self._batches.ids_of_account(account_id)
-        counts = await self._jobs.counts(list(statuses))
-        total = {state: sum(batch.get(state, 0) for batch in counts.values()) for state in JobState}
+        total = await self._jobs_by_state.get(account_id, lambda: self._count_jobs(list(statuses)))
         completed, failed = total[JobState.COMPLETED], total[JobState.FAILED]
         return AccountStats(
             total_batches=sum(status is not None for status in statuses.values()),
@@ -216,7 +231,15 @@ class AccountService:
     async def _usage_this_month(self, account: Account, now: datetime) -> Usage:
         local = now.astimezone(ZoneInfo(account.timezone))
         first = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0, fold=0)
-        return await self._transactions.usage(account.account_id, first, now + timedelta(seconds=1))
+        return await self._usage(account.account_id, first, now, first)
+
+    async def _usage(self, account_id: str, since: datetime, now: datetime, span: Hashable) -> Usage:
+        until = now + timedelta(seconds=1)
+        return await self._usages.get((account_id, span), lambda: self._transactions.usage(account_id, since, until))
+
+    async def _count_jobs(self, batch_ids: list[str]) -> dict[JobState, int]:
+        counts = await self._jobs.counts(batch_ids)
+        return {state: sum(batch.get(state, 0) for batch in counts.values()) for state in JobState}
 
 
 def _initial_amount(new: NewAccount) -> Decimal:

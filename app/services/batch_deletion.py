@@ -14,6 +14,7 @@ from app.domain.errors import Conflict, NotFound
 from app.domain.jobs import IN_FLIGHT
 from app.domain.messages import Message
 from app.domain.ports import Batches, Jobs, Time
+from app.domain.reading import JobFilter
 from app.domain.timeline import SYSTEM
 from app.services.test_calls import cancel_test_calls
 
@@ -94,7 +95,4 @@ async def clear_deleted(batches: Batches, jobs: Jobs, time: Time, batch: Batch, 
 
 
 async def _in_flight(jobs: Jobs, batch_id: str) -> int:
-    _, count = await jobs.page(
-        account_ids=None, batch_id=batch_id, states=sorted(IN_FLIGHT), waiting_for=None, limit=1, skip=0
-    )
-    return count or 0
+    return await jobs.count(JobFilter(batch_id=batch_id, states=tuple(IN_FLIGHT)))

@@ -20,7 +20,7 @@ from app.domain.transactions import Usage
 from app.services.batch_events import log_event
 from app.services.explaining import Explaining
 from app.services.recurring import cancel_runs
-from app.services.repeating import CHEAP_SECONDS, REPEATED_TIMES, SHOWN_SECONDS, Remaking
+from app.services.repeating import CHEAP_SECONDS, FEW, REPEATED_TIMES, SHOWN_SECONDS, Remaking
 from app.services.test_calls import cancel_test_calls
 
 CLOSED = (BatchStatus.COMPLETED, BatchStatus.CANCELLED)
@@ -47,16 +47,17 @@ class Figures(NamedTuple):
     usage: Usage
     revision: int
     good_until: float
-    """Monotonic."""
+    shown_until: float
+    """Monotonic; while the next ones are being counted."""
 
 
 class BatchFigures:
     """Counts batches' jobs and sums their costs, and repeats itself where that was dear.
 
     Counting a million jobs takes MongoDB about two seconds, and every open page asks every five. An answer is repeated
-    for ten times as long as it took, so this process never spends more than a tenth of the time on a batch; one that
-    was cheap is not repeated at all. After that it is shown while the next count is made, as services/repeating.py
-    does. Of a batch that is over, the figures stand until something opens it again.
+    for ten times as long as it took, so this process never spends more than a tenth of the time on a batch; one of few
+    jobs is not repeated at all. After that it is shown while the next count is made, as services/repeating.py does. Of
+    a batch that is over, the figures stand until something opens it again.
     """
 
     KEPT = 2000
@@ -99,8 +100,8 @@ class BatchFigures:
         known = self._known.get(batch.batch_id)
         if known is None:
             return None
-        shown_for = 0.0 if batch.status in CLOSED else SHOWN_SECONDS
-        return known if _stands(batch, known) or now < known.good_until + shown_for else None
+        until = known.good_until if batch.status in CLOSED else known.shown_until
+        return known if _stands(batch, known) or now < until else None
 
     def _has_passed(self, batch: Batch, now: float) -> bool:
         """What is known may still be shown, but is to be counted anew."""
@@ -113,16 +114,18 @@ class BatchFigures:
         counts, usage = await self._jobs.counts(ids), await self._transactions.batch_usage(ids)
         now = self._time.monotonic()
         took = now - started_at
+        good_until = now + REPEATED_TIMES * took
         counted = {
             batch.batch_id: Figures(
                 progress=progress_of(counts.get(batch.batch_id, {})),
                 usage=usage.get(batch.batch_id, Usage()),
                 revision=batch.revision,
-                good_until=now + REPEATED_TIMES * took,
+                good_until=good_until,
+                shown_until=good_until + (SHOWN_SECONDS if took > CHEAP_SECONDS else 0),
             )
             for batch in batches
         }
-        if took > CHEAP_SECONDS:
+        if sum(one.progress.total + one.usage.calls for one in counted.values()) > FEW:
             if len(self._known) > self.KEPT:
                 self._known.clear()
             self._known |= counted
@@ -143,7 +146,7 @@ def _of_import(batch: Batch, now: float) -> Figures | None:
     work = batch.current_import
     if batch.status is not BatchStatus.IMPORTING or work is None:
         return None
-    return Figures(Progress(pending=work.written), Usage(), batch.revision, now)
+    return Figures(Progress(pending=work.written), Usage(), batch.revision, now, now)
 
 
 class BatchService:

@@ -51,7 +51,7 @@ class DashboardService:
     def __init__(self, statistics: Statistics, time: Time) -> None:
         self._statistics = statistics
         self._time = time
-        self._repeating: Repeating[Dashboard] = Repeating(time)
+        self._repeating: Repeating[Dashboard] = Repeating(time, lambda found: found.jobs.total + found.usage.calls)
 
     async def of(self, account_ids: Collection[str] | None, *, named: str | None = None) -> Dashboard:
         """Of these accounts, None: of all. Raises NotFound if the one that was `named` is not there."""

@@ -1,6 +1,6 @@
 """Use cases of a single job: read, retry, cancel."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -10,13 +10,14 @@ from app.domain.explanation import Explanation
 from app.domain.jobs import IN_FLIGHT, Job, JobState, WaitingFor
 from app.domain.messages import Message
 from app.domain.ports import Accounts, Batches, Jobs, Time
-from app.domain.reading import Place
+from app.domain.reading import JobFilter, Place
 from app.domain.retry_policy import first_phone
 from app.domain.searching import MOST_FOUND, AgeSort, Search
 from app.domain.timeline import TimelineEvent, told
 from app.domain.untold import after_end
 from app.services.batch_events import log_event
 from app.services.explaining import Explaining
+from app.services.repeating import Repeating
 
 
 class ShownStatus(StrEnum):
@@ -32,7 +33,7 @@ class ShownStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-_WAITS = {
+_WAITS: dict[ShownStatus, tuple[WaitingFor, ...]] = {
     ShownStatus.PENDING: (WaitingFor.NEW,),
     ShownStatus.SCHEDULED: (
         WaitingFor.RETRY,
@@ -77,6 +78,7 @@ class JobService:
         self._explaining = explaining
         self._jobs = jobs
         self._time = time
+        self._totals: Repeating[int] = Repeating(time, int)
 
     async def get(self, job_id: str) -> JobView:
         """Raises NotFound."""
@@ -124,18 +126,16 @@ class JobService:
                 return [], 0
             # All its jobs are the account's; to ask each of them would cost as much as reading them all.
             account_ids = None if phone is None and search is None else [batch.account_id]
-        jobs, total = await self._jobs.page(
-            account_ids=account_ids,
+        wanted = JobFilter(
+            account_ids=None if account_ids is None else frozenset(account_ids),
             batch_id=batch_id,
             states=states,
             waiting_for=waiting_for,
-            limit=limit,
-            skip=skip,
-            after=after,
             person_key=phone,
             search=search,
-            sort=sort,
         )
+        jobs = await self._jobs.page(wanted, limit=limit, skip=skip, after=after, sort=sort)
+        total = None if after else await self._totals.get(wanted, lambda: self._jobs.count(wanted))
         batches = {batch_id: await self._batches.get(batch_id) for batch_id in {job.batch_id for job in jobs}}
         # A job without its batch is what an import that is being undone has left for a moment.
         views = [JobView(job, batch) for job in jobs if (batch := batches[job.batch_id]) is not None]
@@ -208,12 +208,12 @@ class JobService:
         return batch
 
 
-def stored_as(status: ShownStatus | None) -> tuple[Sequence[JobState] | None, Sequence[WaitingFor] | None]:
+def stored_as(status: ShownStatus | None) -> tuple[tuple[JobState, ...] | None, tuple[WaitingFor, ...] | None]:
     """The states and waits that are shown as `status`; None: any."""
     if status is None:
         return None, None
     if status is ShownStatus.IN_PROGRESS:
-        return sorted(IN_FLIGHT), None
+        return tuple(sorted(IN_FLIGHT)), None
     if status in _WAITS:
-        return [JobState.PENDING], _WAITS[status]
-    return [JobState(status.value)], None
+        return (JobState.PENDING,), _WAITS[status]
+    return (JobState(status.value),), None

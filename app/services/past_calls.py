@@ -9,8 +9,13 @@ from app.domain.errors import FieldError, InvalidInput, NotFound
 from app.domain.local_days import day_span, day_start, stretches
 from app.domain.ports import Accounts, Batches, Time
 from app.domain.reading import Answered, CallHistory, CallScope, PastCall, Place, Slot, Statistics
+from app.domain.searching import AgeSort
 from app.services.repeating import Repeating
 
+MOST_COUNTED = 100_000
+"""The calls of a longer list are not counted: to do so reads every job that was called."""
+AHEAD = timedelta(minutes=1)
+"""No call is later than now by more than the machines' clocks differ."""
 USUAL_DAYS = 30
 MOST_DAYS = 366
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
@@ -34,8 +39,8 @@ class PastCallService:
         self._statistics = statistics
         self._calls = calls
         self._time = time
-        self._counts: Repeating[int] = Repeating(time)
-        self._activities: Repeating[dict[Slot, Answered]] = Repeating(time)
+        self._counts: Repeating[int] = Repeating(time, int)
+        self._activities: Repeating[dict[Slot, Answered]] = Repeating(time, _calls_in)
 
     async def page(
         self,
@@ -47,8 +52,9 @@ class PastCallService:
         limit: int,
         skip: int,
         after: Place | None,
+        sort: AgeSort = AgeSort.NEWEST,
     ) -> tuple[list[PastCall], int | None]:
-        """Newest first, from behind `after`, and without it how many there are in all.
+        """From behind `after`, and without it how many there are in all if not more than MOST_COUNTED.
 
         A date without a time is a day of the account's zone, or of UTC where the accounts' zones differ; the end's
         is included.
@@ -56,11 +62,12 @@ class PastCallService:
         scope = await self._scope(account_ids, batch_id, start, end)
         if not scope.account_ids or scope.since >= scope.until:
             return [], None if after else 0
-        found = await self._calls.page(scope, after=after, limit=limit + skip)
+        found = await self._calls.page(scope, after=after, limit=limit + skip, sort=sort)
         if after is not None:
             return found[skip:], None
         key = (frozenset(scope.account_ids), batch_id, start, end)
-        return found[skip:], await self._counts.get(key, lambda: self._calls.count(scope))
+        total = await self._counts.get(key, lambda: self._calls.count(scope, MOST_COUNTED + 1))
+        return found[skip:], total if total <= MOST_COUNTED else None
 
     async def activity(self, account_id: str, first: date | None, last: date | None) -> Activity:
         """Of the days from `first` to `last`, both included; by default the last thirty."""
@@ -96,8 +103,12 @@ class PastCallService:
             account_ids=[account.account_id for account in accounts],
             batch_id=batch_id,
             since=_BEGINNING if start is None else _edge(start, zone, "start_date"),
-            until=self._time.now() + timedelta(days=1) if end is None else _edge(end, zone, "end_date", days=1),
+            until=self._time.now() + AHEAD if end is None else _edge(end, zone, "end_date", days=1),
         )
+
+
+def _calls_in(slots: dict[Slot, Answered]) -> int:
+    return sum(slot.calls for slot in slots.values())
 
 
 def _edge(at: date | datetime, zone: str, name: str, days: int = 0) -> datetime:

@@ -21,6 +21,7 @@ from app.domain.messages import Message
 from app.domain.phone_numbers import mask
 from app.domain.phone_regions import region_of_timezone
 from app.domain.ports import Accounts, BatchContacts, Batches, Jobs, Time
+from app.domain.reading import JobFilter
 from app.domain.searching import AgeSort
 from app.domain.tables import shown
 from app.domain.test_call import (
@@ -140,15 +141,7 @@ class TestCalls:
         first = await self._jobs.get(job_id_of(batch.batch_id, 1))
         if first is None and batch.total_jobs:
             # That import was taken back.
-            found, _ = await self._jobs.page(
-                account_ids=None,
-                batch_id=batch.batch_id,
-                states=None,
-                waiting_for=None,
-                limit=1,
-                skip=0,
-                sort=AgeSort.OLDEST,
-            )
+            found = await self._jobs.page(JobFilter(batch_id=batch.batch_id), limit=1, sort=AgeSort.OLDEST)
             first = next(iter(found), None)
         return first.contact if first else None
 

@@ -12,14 +12,15 @@ from app.domain.jobs import JobState
 from app.domain.ports import Jobs, Transactions
 from app.domain.transactions import Usage
 from app.services.batches import BatchFigures
-from app.services.repeating import SHOWN_SECONDS
+from app.services.repeating import FEW, SHOWN_SECONDS
 from tests.builders import FakeTime, make_batch
 
 
 class Counted:
-    """Jobs and ledger of one batch that take `seconds` to count."""
+    """Jobs and ledger of one batch that take `seconds` to count; `pending` jobs wait."""
 
-    def __init__(self, time: FakeTime, seconds: float) -> None:
+    def __init__(self, time: FakeTime, seconds: float, pending: int) -> None:
+        self._pending = pending
         self.counts_made = 0
         self.completed = 0
         self._time = time
@@ -29,15 +30,17 @@ class Counted:
         self.counts_made += 1
         await asyncio.sleep(0)
         self._time.advance(timedelta(seconds=self._seconds))
-        return {batch_id: {JobState.COMPLETED: self.completed} for batch_id in batch_ids}
+        return {
+            batch_id: {JobState.COMPLETED: self.completed, JobState.PENDING: self._pending} for batch_id in batch_ids
+        }
 
     async def batch_usage(self, batch_ids: Sequence[str]) -> dict[str, Usage]:
         return {batch_id: Usage(calls=self.completed) for batch_id in batch_ids}
 
 
-def figures(seconds: float) -> tuple[BatchFigures, Counted, FakeTime]:
+def figures(seconds: float, pending: int = FEW + 1) -> tuple[BatchFigures, Counted, FakeTime]:
     time = FakeTime()
-    counted = Counted(time, seconds)
+    counted = Counted(time, seconds, pending)
     return BatchFigures(cast("Jobs", counted), cast("Transactions", counted), time), counted, time
 
 
@@ -47,10 +50,19 @@ async def completed(of: BatchFigures, batch: Batch) -> int:
     return found.progress.completed
 
 
-async def test_a_cheap_count_is_always_fresh() -> None:
-    of, counted, _ = figures(0.01)
+async def test_a_count_of_few_jobs_is_always_fresh_however_long_it_took() -> None:
+    of, counted, _ = figures(2, pending=FEW - 1)
     assert await completed(of, make_batch()) == 0
     counted.completed = 1
+    assert await completed(of, make_batch()) == 1
+
+
+async def test_a_cheap_count_of_many_jobs_is_repeated_for_a_moment_and_never_shown_after_it() -> None:
+    of, counted, time = figures(0.01)
+    assert await completed(of, make_batch()) == 0
+    counted.completed = 1
+    assert await completed(of, make_batch()) == 0
+    time.advance(timedelta(seconds=0.11))
     assert await completed(of, make_batch()) == 1
 
 

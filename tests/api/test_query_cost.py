@@ -38,6 +38,7 @@ POLLED = [
     "accounts/acc-1/stats",
     "accounts/acc-1/batches",
     "accounts/acc-1/transactions",
+    "accounts/acc-1/transactions?type=call_usage&sort=created_at",
 ]
 """Not `batches?status=`: batches are few, and looked through one by one."""
 

@@ -24,6 +24,7 @@ from app.repositories.batches import MongoBatches
 from app.repositories.documents import to_document
 from app.repositories.jobs import MongoJobs
 from app.repositories.transactions import MongoTransactions
+from app.services import past_calls
 from tests.api.conftest import ACCOUNT, problem
 from tests.api.test_access import somebody
 from tests.api.test_tenancy import OWN, stranger
@@ -306,6 +307,8 @@ async def test_past_calls_are_one_row_an_attempt(api: httpx.AsyncClient, world: 
         assert [row["attempt_id"] for row in rows] == [record.attempt_id for _, record in expected]
         skipped = await api.get("calls/history", params={"limit": 5, "skip": 3, **scope})
         assert skipped.json() == rows[3:8]
+        oldest_first = await walk(api, "calls/history", limit=7, sort="created_at", **scope)
+        assert oldest_first == rows[::-1]
     job, record = attempts_by_hand(world)[0]
     first = (await api.get("calls/history", params={"limit": 1})).json()[0]
     assert first["job_id"] == job.job_id
@@ -316,6 +319,33 @@ async def test_past_calls_are_one_row_an_attempt(api: httpx.AsyncClient, world: 
     assert first["duration"] == record.duration_seconds
     assert first["cost"] == close(record.cost)
     assert first["timestamp"] == f"{record.dialed_at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+async def test_calls_that_are_too_many_are_not_counted(
+    api: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = len(attempts_by_hand(world))
+    for most, expected in ((there, str(there)), (there - 1, None)):
+        monkeypatch.setattr(past_calls, "MOST_COUNTED", most)
+        answer = await api.get("calls/history?limit=3")
+        assert answer.headers.get("X-Total-Count") == expected
+        assert "next" in answer.links
+    assert (await api.get("calls/history?batch_id=nothing")).headers["X-Total-Count"] == "0"
+
+
+async def test_the_ledger_by_type_and_either_way(api: httpx.AsyncClient, world: World) -> None:
+    for account in world.accounts:
+        mine = [entry for entry in world.ledger if entry.account_id == account.account_id]
+        for kind in (None, *TransactionType):
+            listed = [entry for entry in mine if kind in {None, entry.type}]
+            newest_first = sorted(listed, key=lambda entry: (entry.created_at, entry.transaction_id), reverse=True)
+            expected = [entry.transaction_id for entry in newest_first]
+            path, of_type = f"accounts/{account.account_id}/transactions", {"type": kind.value.upper()} if kind else {}
+            for sort, wanted in (("-created_at", expected), ("created_at", expected[::-1])):
+                rows = await walk(api, path, limit=7, sort=sort, **of_type)
+                assert [row["transaction_id"] for row in rows] == wanted
+            assert (await api.get(path, params=of_type)).headers["X-Total-Count"] == str(len(expected))
+    problem(await api.get("accounts/acc-0/transactions?type=refund"), 422, "invalid_input")
 
 
 async def test_a_call_shows_only_its_own_report(api: httpx.AsyncClient, world: World) -> None:

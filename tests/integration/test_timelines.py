@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from app.bootstrap import Container
 from app.domain.jobs import Job, JobState, WaitingFor
 from app.domain.messages import Message
+from app.domain.reading import JobFilter
 from app.domain.timeline import EVENTS_KEPT, JobEvent, TimelineEvent
 from app.repositories import documents
 from app.repositories import jobs as jobs_module
@@ -167,7 +168,7 @@ async def test_jobs_are_read_without_their_timelines(queue: MongoJobQueue, jobs:
     (job,) = await queue.claim("batch-1", [0], [0], worker_id="worker-1", lease=LEASE, now=NOW)
     assert await queue.still_mine(job) is not None
     assert await jobs.get("job-1") is not None
-    listed, _ = await jobs.page(account_ids=None, batch_id="batch-1", states=None, waiting_for=None, limit=9, skip=0)
+    listed = await jobs.page(JobFilter(batch_id="batch-1"), limit=9)
     assert isinstance(listed[0], Job)
     await queue.hand_over("worker-1")
     (expired,) = await queue.expired(NOW + timedelta(days=36_500), 10)

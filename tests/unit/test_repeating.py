@@ -6,16 +6,16 @@ from datetime import timedelta
 import pytest
 
 from app.domain.errors import DatabaseUnavailable
-from app.services.repeating import KEPT, SHOWN_SECONDS, Repeating
+from app.services.repeating import FEW, KEPT, SHOWN_SECONDS, Repeating
 from tests.builders import FakeTime
 
 
 class Question:
     """Its answer is how often it was asked; each takes `seconds`."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, made_of: int = FEW + 1) -> None:
         self.time = FakeTime()
-        self.repeating: Repeating[int] = Repeating(self.time)
+        self.repeating: Repeating[int] = Repeating(self.time, lambda _: made_of)
         self.asked = 0
         self.trouble: Exception | None = None
         self._seconds = seconds
@@ -37,13 +37,20 @@ class Question:
         return self.asked
 
 
-async def test_a_cheap_answer_is_always_fresh() -> None:
-    question = Question(0.01)
+async def test_an_answer_that_is_made_of_little_is_always_fresh_however_long_it_took() -> None:
+    question = Question(2, made_of=FEW)
     assert [await question.answer() for _ in range(3)] == [1, 2, 3]
 
 
-async def test_a_cheap_answer_is_given_to_all_who_had_asked_before_it_was_begun() -> None:
+async def test_a_cheap_answer_is_repeated_for_a_moment_and_never_shown_after_it() -> None:
     question = Question(0.01)
+    assert [await question.answer() for _ in range(3)] == [1, 1, 1]
+    question.time.advance(timedelta(seconds=0.11))
+    assert await question.answer() == 2
+
+
+async def test_an_answer_is_given_to_all_who_had_asked_before_it_was_begun() -> None:
+    question = Question(0.01, made_of=FEW)
     answers = await asyncio.gather(*(question.answer() for _ in range(20)))
     # The first is under way when the others ask; the second is begun after that, and is theirs.
     assert answers == [1, *[2] * 19]

@@ -34,7 +34,7 @@ async def books_agree(container: Container) -> bool:
 
 async def ledger(container: Container, account_id: str) -> list[Transaction]:
     """As it is stored: reading it through the service would mend it."""
-    return (await container.accounts._transactions.page(account_id, limit=50, skip=0))[0]
+    return await container.accounts._transactions.page(account_id, limit=50, skip=0)
 
 
 async def top_up(campaigns: Campaigns, account: Account, units: int, key: str | None) -> tuple[Account, Transaction]:

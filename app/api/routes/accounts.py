@@ -27,7 +27,8 @@ from app.api.searching import NamePart, SortDep, named
 from app.domain.batches import BatchStatus
 from app.domain.money import Pricing
 from app.domain.reading import Place
-from app.domain.searching import NameSort
+from app.domain.searching import AgeSort, NameSort
+from app.domain.transactions import TransactionType
 
 router = APIRouter(prefix="/accounts", tags=["accounts"])
 
@@ -119,9 +120,13 @@ async def list_account_transactions(
     page: CursorPageDep,
     request: Request,
     response: Response,
+    type_: Annotated[
+        TransactionType | None, AnyCase, Query(alias="type", description="Only entries of this type.")
+    ] = None,
+    sort: Annotated[AgeSort, AnyCase, Query()] = AgeSort.NEWEST,
 ) -> list[TransactionReply]:
     found, total = await container.accounts.transactions(
-        account_id, limit=page.limit + 1, skip=page.skip, after=page.after
+        account_id, type_=type_, limit=page.limit + 1, skip=page.skip, after=page.after, sort=sort
     )
     found = announce_places(
         request, response, page, total, found, lambda entry: Place(entry.created_at, entry.transaction_id)

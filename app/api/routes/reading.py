@@ -9,7 +9,7 @@ from app.api.conditional import NOT_MODIFIED, IfNoneMatch, answer
 from app.api.deps import ContainerDep, PrincipalDep
 from app.api.openapi import problems
 from app.api.pagination import CursorPageDep, announce_places
-from app.api.schemas.common import Day
+from app.api.schemas.common import AnyCase, Day
 from app.api.schemas.reading import (
     ActivityReply,
     DashboardReply,
@@ -20,6 +20,7 @@ from app.api.schemas.reading import (
 )
 from app.domain.errors import FieldError, InvalidInput
 from app.domain.reading import PastCall, Place
+from app.domain.searching import AgeSort
 
 router = APIRouter(tags=["figures"])
 
@@ -54,7 +55,7 @@ async def get_dashboard_stats(
     return answer(dashboard_reply(found), if_none_match)
 
 
-@router.get("/calls/history", summary="Past calls, newest first", responses=problems())
+@router.get("/calls/history", summary="Past calls", responses=problems())
 async def list_past_calls(
     container: ContainerDep,
     principal: PrincipalDep,
@@ -65,10 +66,12 @@ async def list_past_calls(
     batch_id: str | None = None,
     start_date: When = None,
     end_date: When = None,
+    sort: Annotated[AgeSort, AnyCase, Query(description="By when they were dialed.")] = AgeSort.NEWEST,
 ) -> list[PastCallReply]:
     """Every attempt that is over is one row. `end_date` includes its day; an instant is excluded.
 
-    Further back than 10,000 rows follow `Link`, whose cursor costs the same everywhere.
+    Further back than 10,000 rows follow `Link`, whose cursor costs the same everywhere. Of more than 100,000 calls
+    `X-Total-Count` is left out: narrow the dates.
     """
     if page.skip > MOST_SKIPPED:
         raise InvalidInput([FieldError.of(("query", "skip"), "skip_too_far", limit=MOST_SKIPPED)])
@@ -80,6 +83,7 @@ async def list_past_calls(
         limit=page.limit + 1,
         skip=page.skip,
         after=page.after,
+        sort=sort,
     )
     calls = announce_places(request, response, page, total, calls, _place)
     return [past_call_reply(call) for call in calls]
