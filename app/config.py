@@ -5,7 +5,7 @@ import os
 import re
 from decimal import Decimal
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
@@ -39,7 +39,8 @@ class Settings(BaseSettings):
     retell_webhook_url: str = ""
     """The public address of POST /api/v1/webhooks/retell, sent with each call. Empty: Retell's own setting decides."""
     retell_webhook_key: SecretStr = SecretStr("")
-    """What webhooks are signed with: Retell's API key that has the webhook badge. Empty: `retell_api_key`."""
+    """What webhooks are signed with: Retell's API key that has the webhook badge; while it is being changed two, with a
+    comma between. Empty: `retell_api_key`."""
     retell_reads_per_second: float = Field(default=50, gt=0, le=1000)
     """Questions about calls that one worker process asks at most, however many calls it follows."""
     retell_calls_per_second: float = Field(default=1, ge=0, le=1000)
@@ -114,6 +115,15 @@ class Settings(BaseSettings):
     # Logs ----------------------------------------------------------------------------------------------------------
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @property
+    def secrets(self) -> list[str]:
+        """The values that nobody must read in a log: of every secret setting, and the parts that some are made of."""
+        values = [value.get_secret_value().strip() for _, value in self if isinstance(value, SecretStr)]
+        user_info = urlsplit(self.mongodb_uri.get_secret_value()).netloc.rpartition("@")[0]
+        password = user_info.partition(":")[2]
+        keys = self.retell_webhook_key.get_secret_value().split(",")
+        return [value for value in (*values, *(key.strip() for key in keys), password, unquote(password)) if value]
 
     @field_validator("retell_base_url", "retell_webhook_url")
     @classmethod

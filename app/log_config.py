@@ -7,21 +7,35 @@ whoever wrote the log call.
 import logging
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from types import TracebackType
 from typing import Any, Literal
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-_PHONE = re.compile(r"\+\d{8,15}")
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+(?=@)|(?<=Bearer )[^\s'\"]+")
-"""In a text of somebody else's: of an address, or of a header."""
+_PHONE = re.compile(r"(\+|%2[Bb])(\d{8,15})")
+"""Also as it stands in the query of an address."""
+_CREDENTIALS = (
+    re.compile(r"(://)[^/\s]+(?=@)"),  # greedy: a password may hold an @ that should have been escaped
+    re.compile(r"(Bearer )[^\s'\"]+"),
+    re.compile(
+        r"([?&](?:access_token|refresh_token|token|ticket|secret|api_key|key|password)=)[^\s&'\"]+", re.IGNORECASE
+    ),
+)
+"""In a text of somebody else's: of an address, its query, or of a header."""
 _HIDDEN = "***"
 _SECRET_KEYS = ("password", "secret", "token", "api_key", "authorization", "mongodb_uri")
+_SHORTEST_SECRET = 8
+"""What is shorter is no secret, and might be a part of any word."""
 
 
-def configure_logging(log_format: Literal["console", "json"], level: str) -> None:
-    """Set up structlog and the standard library's loggers; to stderr, so that commands can print results."""
+def configure_logging(log_format: Literal["console", "json"], level: str, secrets: Iterable[str] = ()) -> None:
+    """Set up structlog and the standard library's loggers; to stderr, so that commands can print results.
+
+    `secrets` are hidden by their values too, wherever they turn up. What ends the process is a line like any other.
+    """
+    known = [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET]
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -29,7 +43,7 @@ def configure_logging(log_format: Literal["console", "json"], level: str) -> Non
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         without_secrets,
-        masked,
+        Masking(known),
     ]
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -50,6 +64,7 @@ def configure_logging(log_format: Literal["console", "json"], level: str) -> Non
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    sys.excepthook = _say_what_ended_the_process
     for noisy in ("httpx", "httpcore", "pymongo", "python_multipart"):
         # httpx prints full addresses at INFO; our own lines carry the ids.
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -58,15 +73,39 @@ def configure_logging(log_format: Literal["console", "json"], level: str) -> Non
         logging.getLogger(uvicorn_logger).propagate = True
 
 
+def _say_what_ended_the_process(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    structlog.get_logger("process").critical("process_died", exc_info=(kind, error, trace))
+
+
 def without_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Replace the value of every key that names a secret, however deep."""
     return {key: _HIDDEN if _is_secret(key) else _each(value, _hide) for key, value in event.items()}
 
 
-def masked(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Mask every international phone number, and credentials, in every text and object, however deep."""
-    # structlog's own are taken out before anything is written.
-    return {key: value if key.startswith("_") else _each(value, _mask) for key, value in event.items()}
+class Masking:
+    """Masks every international phone number, credentials and known secrets, in every text and object, however deep."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        # The longest first: one may begin with another.
+        self._secrets = sorted(set(secrets), key=len, reverse=True)
+
+    def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        # structlog's own are taken out before anything is written.
+        return {key: value if key.startswith("_") else _each(value, self._mask) for key, value in event.items()}
+
+    def _mask(self, _: object, value: Any) -> Any:
+        if value is None or isinstance(value, bool | int | float | dict | list):
+            return value
+        # An object would be written as its text, which nobody would have looked at.
+        text = repr(value) if isinstance(value, BaseException) else str(value)
+        for secret in self._secrets:
+            text = text.replace(secret, _HIDDEN)
+        for credentials in _CREDENTIALS:
+            text = credentials.sub(rf"\1{_HIDDEN}", text)
+        return mask_phones(text)
 
 
 def _is_secret(key: object) -> bool:
@@ -75,14 +114,6 @@ def _is_secret(key: object) -> bool:
 
 def _hide(key: object, value: Any) -> Any:
     return _HIDDEN if _is_secret(key) else value
-
-
-def _mask(_: object, value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | float | dict | list):
-        return value
-    # An object would be written as its text, which nobody would have looked at.
-    text = repr(value) if isinstance(value, BaseException) else str(value)
-    return mask_phones(_CREDENTIALS.sub(_HIDDEN, text))
 
 
 def _each(value: Any, change: Callable[[object, Any], Any], key: object = None) -> Any:
@@ -96,4 +127,4 @@ def _each(value: Any, change: Callable[[object, Any], Any], key: object = None) 
 
 def mask_phones(text: str) -> str:
     """The text with all but the country and the last three digits of every `+…` number starred."""
-    return _PHONE.sub(lambda match: f"{match.group()[:4]}{'*' * (len(match.group()) - 7)}{match.group()[-3:]}", text)
+    return _PHONE.sub(lambda match: f"{match[1]}{match[2][:3]}{'*' * (len(match[2]) - 6)}{match[2][-3:]}", text)

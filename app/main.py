@@ -117,7 +117,7 @@ def _served() -> FastAPI:
         # uvicorn asks for `app` before it serves anything: the list of what is missing says more than a traceback.
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None
-    configure_logging(settings.log_format, settings.log_level)
+    configure_logging(settings.log_format, settings.log_level, settings.secrets)
     # Its line a request says less than ours.
     logging.getLogger("uvicorn.access").disabled = True
     return create_app(settings)

@@ -18,6 +18,7 @@ from app.domain.accounts import AccountStatus
 from app.domain.errors import CadenciaError
 from app.domain.provider_errors import ProviderError
 from app.domain.restoring import PastCall
+from app.log_config import configure_logging
 from app.repositories.database import DatabaseUnsuitable
 from app.services.restoring import Restored, WorkersAtWork
 
@@ -133,4 +134,5 @@ def _write(path: Path, calls: list[PastCall]) -> None:
 
 
 if __name__ == "__main__":
+    configure_logging("console", "WARNING")
     cli()

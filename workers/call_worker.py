@@ -96,7 +96,7 @@ def main(
     except SettingsError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
-    configure_logging(settings.log_format, settings.log_level)
+    configure_logging(settings.log_format, settings.log_level, settings.secrets)
     name = worker_id or f"{socket.gethostname()}-{os.getpid()}"
     given = {"worker_concurrency": concurrency, "worker_health_file": health_file, "worker_metrics_port": metrics_port}
     settings = settings.model_copy(update={key: value for key, value in given.items() if value is not None})

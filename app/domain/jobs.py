@@ -130,6 +130,9 @@ class Attempt(BaseModel):
     """What is reserved in the batch's budget; None if it had none."""
     request_body: str
     """The exact bytes sent to Retell, so that a resend under the same key is the same request."""
+    key_mark: str | None = None
+    """Of the API key it was sent with: nobody promises that an idempotency key holds across API keys. None on attempts
+    older than this field."""
     intent_at: datetime
     placed_by: datetime | None = None
     """The latest moment at which the call can have been placed, once nothing is sent any more."""

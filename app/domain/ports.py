@@ -541,6 +541,10 @@ class Uploads(Protocol):
 class CallProvider(Protocol):
     """Retell. Every method raises a ProviderError."""
 
+    @property
+    def key_mark(self) -> str:
+        """Tells API keys apart, and tells nothing of them."""
+
     def request_body(self, order: CallOrder) -> str:
         """The exact body of the create request for `order`."""
 

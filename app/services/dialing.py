@@ -236,6 +236,7 @@ class Dialing:
             reserved=worst.units,
             reserved_cost=None if batch.budget is None else worst.cost,
             request_body=self._provider.request_body(order),
+            key_mark=self._provider.key_mark,
             intent_at=now,
         )
 

@@ -15,6 +15,10 @@ class MeasuredProvider:
         self._metrics = metrics
         self._time = time
 
+    @property
+    def key_mark(self) -> str:
+        return self._provider.key_mark
+
     def request_body(self, order: CallOrder) -> str:
         return self._provider.request_body(order)
 

@@ -113,6 +113,8 @@ class Verifying:
         batch, account = await self._batches.get(job.batch_id), await self._accounts.get(job.account_id)
         if batch is None or account is None or not self._in_resend_window(attempt):
             return False
+        if attempt.key_mark not in {None, self._provider.key_mark}:
+            return False  # the API key was changed since
         judged = await self._admission.judge(job, batch, account)
         return self._control.may_dial() and not isinstance(judged, Refusal)
 

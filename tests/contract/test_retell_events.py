@@ -96,7 +96,15 @@ def test_an_unsigned_body_is_not_even_read() -> None:
         RetellEvents(KEY).read(b"no json", "", AT)
 
 
-@pytest.mark.parametrize("key", ["", "  "])
+def test_while_the_key_is_being_changed_either_of_two_will_do() -> None:
+    both = RetellEvents(f"key_new, {KEY}")
+    assert both.read(VECTOR_BODY, VECTOR, AT) is not None
+    assert both.read(VECTOR_BODY, sign("key_new", VECTOR_BODY, AT_MS), AT) is not None
+    with pytest.raises(Unauthenticated):
+        both.read(VECTOR_BODY, sign(f"key_new, {KEY}", VECTOR_BODY, AT_MS), AT)
+
+
+@pytest.mark.parametrize("key", ["", "  ", " , "])
 def test_without_a_key_nothing_can_be_said_of_it(key: str) -> None:
     """An empty key would make a signature that anybody can make."""
     with pytest.raises(Unavailable):

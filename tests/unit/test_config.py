@@ -42,6 +42,14 @@ def test_only_the_database_has_to_be_named(monkeypatch: pytest.MonkeyPatch) -> N
     assert settings.mongodb_uri == SecretStr(URI)
 
 
+def test_logs_are_told_every_secret_and_the_parts_that_some_are_made_of() -> None:
+    given = {name: f"{name}-x" * 4 for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
+    given |= {"mongodb_uri": "mongodb://user:hunter%402@db.example/", "retell_webhook_key": "key_new, key_old"}
+    settings = Settings.model_validate(given)
+    parts = {"hunter%402", "hunter@2", "key_new", "key_old"}
+    assert set(settings.secrets) == set(given.values()) | parts
+
+
 def test_a_variable_is_named_like_its_setting_in_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
     set_environment(monkeypatch, MONGODB_URI=URI, WORKER_CONCURRENCY="7", RETELL_API_KEY="key", COST_PER_MINUTE="0.2")
     settings = load_settings()

@@ -5,7 +5,7 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,7 +54,9 @@ Start = Callable[..., Log]
 def logging_as_it_was() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
+    hook = sys.excepthook
     yield
+    sys.excepthook = hook
     root.handlers = handlers
     root.setLevel(level)
     structlog.reset_defaults()
@@ -65,10 +67,10 @@ def logging_as_it_was() -> Iterator[None]:
 def start(monkeypatch: pytest.MonkeyPatch) -> Start:
     """Configures logging in the test itself (between a test's phases, pytest changes stderr)."""
 
-    def configure(log_format: LogFormat = "json") -> Log:
+    def configure(log_format: LogFormat = "json", secrets: Sequence[str] = ()) -> Log:
         stream = io.StringIO()
         monkeypatch.setattr(sys, "stderr", stream)
-        configure_logging(log_format, "INFO")
+        configure_logging(log_format, "INFO", secrets)
         return Log(stream)
 
     return configure
@@ -83,6 +85,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Start:
         ("+1234567", "+1234567"),  # too short for a phone
         ("1 + 12345678", "1 + 12345678"),
         ("attempt 56912345678", "attempt 56912345678"),
+        ("/check?phone=%2B56912345678&x=1", "/check?phone=%2B569*****678&x=1"),
     ],
 )
 def test_phones_in_a_text_are_masked(text: str, expected: str) -> None:
@@ -171,7 +174,16 @@ class Somebody:
 
 SECRET = "hunter2hunter2"
 LEAKING_TEXTS = st.sampled_from(
-    [f"to {PHONE}.", PHONE, f"mongodb://user:{SECRET}@db/?x=1", f"{{'Authorization': 'Bearer {SECRET}'}}", "harmless"]
+    [
+        f"to {PHONE}.",
+        PHONE,
+        "GET /check?phone=%2B56912345678 HTTP/1.1",
+        f"mongodb://user:{SECRET}@db/?x=1",
+        f"https://user:p@{SECRET}@example.com/hook",
+        f"https://example.com/hook?a=1&token={SECRET}",
+        f"{{'Authorization': 'Bearer {SECRET}'}}",
+        "harmless",
+    ]
 )
 LEAVES = st.one_of(
     LEAKING_TEXTS,
@@ -215,6 +227,28 @@ def test_no_line_carries_a_phone_or_a_secret_whatever_is_logged(start: Start, lo
         assert SECRET not in text
 
     holds()
+
+
+def test_what_is_known_to_be_secret_is_hidden_wherever_it_turns_up(start: Start) -> None:
+    log = start(secrets=[SECRET, f"{SECRET}-longer", "short"])
+    error = RuntimeError(f"cannot sign with {SECRET}-longer")
+    structlog.get_logger("test").info(f"x{SECRET}y", value=[{"a": SECRET}], error=error, word="shorter")
+    assert SECRET not in log.text
+    assert "longer" not in log.text
+    assert "shorter" in log.text  # what is so short is a part of words
+
+
+def test_what_ends_a_process_is_a_line_like_any_other(start: Start) -> None:
+    log = start(secrets=[SECRET])
+    try:
+        raise LookupError(f"{PHONE} {SECRET}")
+    except LookupError as error:
+        sys.excepthook(LookupError, error, error.__traceback__)
+    (line,) = log.lines
+    assert (line["event"], line["level"]) == ("process_died", "critical")
+    assert "LookupError" in line["exception"]
+    assert SECRET not in log.text
+    assert "12345678" not in log.text
 
 
 def test_a_line_says_when_who_and_how_grave(start: Start) -> None:

@@ -31,6 +31,8 @@ class InstantRetell:
     placed: list[tuple[datetime, str]] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
 
+    key_mark = "k"
+
     def request_body(self, order: CallOrder) -> str:
         return order.model_dump_json()
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from app.domain.accounts import AccountStatus
 from app.domain.admission import Refusal, refuse
@@ -110,6 +111,23 @@ async def test_an_intent_that_was_never_sent_is_dialed_once_by_the_rescuer(
 
     (create,) = await simulator.creates()
     assert create["idempotency_key"] == job.attempt_id
+
+
+async def test_a_request_is_not_sent_again_under_another_api_key(
+    campaigns: Campaigns, simulator: RunningSimulator
+) -> None:
+    """Were idempotency keys kept by API key, a rotation in between would let the phone ring twice."""
+    before = await campaigns.worker("before")
+    after = await campaigns.worker("after", retell_api_key=SecretStr("key_new"))
+    _, job = await leased(campaigns, before)
+    dialed = await before.work._dialing.dial(job)
+    assert dialed is not None
+    attempt = dialed.attempt
+    assert attempt is not None
+    verifying = dialed.model_copy(update={"state": JobState.VERIFYING})
+    assert await before.work._verifying._may_send(verifying, attempt)
+    assert not await after.work._verifying._may_send(verifying, attempt)
+    assert "key_test" not in (attempt.key_mark or "")
 
 
 async def test_a_live_call_of_a_dead_worker_is_adopted_and_followed(

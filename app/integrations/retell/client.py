@@ -4,6 +4,7 @@ A create is sent once and never repeated by the client (retell.md §1, §3.5): w
 body and its key are the same. Reads are not repeated here either; those who follow a call ask again anyway.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import AsyncIterator
@@ -74,6 +75,7 @@ class RetellClient:
             # httpx would say so too, at each request and with the key in its text.
             raise ValueError("the Retell API key has characters that no HTTP header can carry")
         self._time = time
+        self.key_mark = hashlib.sha256(api_key.encode()).hexdigest()[:12]
         self._create_timeout = httpx.Timeout(create_timeout, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS)
         self._http = httpx.AsyncClient(
             base_url=base_url,

@@ -18,19 +18,20 @@ _KINDS = {kind.value for kind in CallEventKind}
 
 
 class RetellEvents:
-    """Reads webhooks that are signed with `key`: Retell's API key that has the webhook badge."""
+    """Reads webhooks that are signed with one of `keys`: Retell's API key that has the webhook badge; two with a comma
+    between them while it is being changed."""
 
-    def __init__(self, key: str) -> None:
-        self._key = key.strip().encode()
+    def __init__(self, keys: str) -> None:
+        self._keys = [key.strip().encode() for key in keys.split(",") if key.strip()]
 
     def read(self, body: bytes, signature: str, now: datetime) -> CallEvent | None:
         """The event of a webhook, from its body as received; None if it is one that does not concern us.
 
         Raises Unavailable (we have no key), Unauthenticated, or InvalidInput (signed, but not an event of a call).
         """
-        if not self._key:
+        if not self._keys:
             raise Unavailable("webhook_key_missing")
-        if not is_signed(self._key, body, signature, now):
+        if not any(is_signed(key, body, signature, now) for key in self._keys):
             raise Unauthenticated("webhook_signature_invalid")
         try:
             return _event(storable(json.loads(body)))
