@@ -17,7 +17,7 @@ from pydantic_core import from_json, to_json
 from app.domain.contact_list import ContactPiece, ListOrder, ListSummary, RejectedRow
 from app.domain.contacts import ContactRow
 from app.domain.errors import SpreadsheetRejected
-from app.domain.tables import Table, cell_text
+from app.domain.tables import Table
 from app.integrations.spreadsheets import child
 from app.integrations.spreadsheets.files import SpreadsheetFiles
 from app.integrations.spreadsheets.reader import read_table
@@ -193,4 +193,4 @@ def ods(*rows: list[str]) -> bytes:
 
 
 def texts(table: Table) -> list[list[str]]:
-    return [[cell_text(cell) for cell in row.cells] for row in table.rows]
+    return [list(row.cells) for row in table.rows]

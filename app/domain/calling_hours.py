@@ -20,8 +20,6 @@ midnight ends as it begins. The date is the called person's own; a year without 
 """
 
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
-from importlib.resources import files
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
@@ -29,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app.domain.holiday_calendar import HolidayCalendar
 from app.domain.messages import Message
+from app.domain.time_zones import is_time_zone
 
 CLOSING_MARGIN = timedelta(seconds=30)
 """No call is placed so shortly before its window closes: the request takes up to 20 s (RETELL_CREATE_TIMEOUT_SECONDS),
@@ -89,36 +88,6 @@ class CallingHours(BaseModel):
         if not timezone or timezone == self.timezone:
             return self
         return self.model_copy(update={"timezone": timezone})
-
-
-def time_zone_names() -> list[str]:
-    """Every IANA time zone, in alphabetical order."""
-    return sorted(_zone_names())
-
-
-def is_time_zone(name: str) -> bool:
-    """Whether `name` is an IANA time zone."""
-    return name in _zone_names()
-
-
-def time_zone_of(text: str) -> str | None:
-    """The IANA name that a person wrote, in any letter case and with spaces for underscores; None if there is none."""
-    return _zones_by_folded_name().get("_".join(text.split()).casefold())
-
-
-@cache
-def _zones_by_folded_name() -> dict[str, str]:
-    return {name.casefold(): name for name in _zone_names()}
-
-
-@cache
-def _zone_names() -> frozenset[str]:
-    """The names of IANA, the same on every machine.
-
-    ZoneInfo would also open "localtime", "right/…" (27 leap seconds off) and whatever else the system has.
-    """
-    names = files("tzdata").joinpath("zones").read_text("utf-8").split()
-    return frozenset(names) - {"Factory"}  # IANA's name for "not set"
 
 
 def is_allowed(at: datetime, hours: CallingHours) -> bool:

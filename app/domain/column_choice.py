@@ -17,7 +17,7 @@ from app.domain.column_mapping import (
 )
 from app.domain.errors import FieldError, InvalidInput
 from app.domain.header_words import WEAK, slug
-from app.domain.tables import Row, cell_text
+from app.domain.tables import Row
 
 LONGEST_CHOICE = 65_536
 """Characters of JSON: 256 columns with long headers."""
@@ -77,7 +77,7 @@ def holds_columns(rows: Sequence[Row], choices: Collection[str]) -> bool:
 
 def _columns_held(rows: Sequence[Row], choices: Collection[str]) -> list[int]:
     names = set(map(_name, choices))
-    return [len({_name(cell_text(cell)) for cell in row.cells} & names) for row in rows[:HEADER_SEARCH_ROWS]]
+    return [len({_name(text) for text in row.cells} & names) for row in rows[:HEADER_SEARCH_ROWS]]
 
 
 def _name(header: str) -> str:

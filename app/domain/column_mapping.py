@@ -32,7 +32,7 @@ from app.domain.header_words import (
 )
 from app.domain.messages import Message
 from app.domain.national_ids import is_rut
-from app.domain.tables import Cell, Row, cell_text, is_blank
+from app.domain.tables import Row
 
 # The header is looked for in the first rows that hold anything: titles and remarks may stand above it.
 HEADER_SEARCH_ROWS = 20
@@ -272,18 +272,17 @@ def _unused(base: str, taken: Collection[str], *, start: int) -> str:
     return key
 
 
-def _filled(cells: Sequence[Cell]) -> int:
-    return sum(not is_blank(cell) for cell in cells)
+def _filled(cells: Sequence[str]) -> int:
+    return sum(map(bool, cells))
 
 
-def _holds_data(cells: Sequence[Cell], *, lone_column: bool) -> bool:
+def _holds_data(cells: Sequence[str], *, lone_column: bool) -> bool:
     """A row of values, or a title above the list: no header."""
     if _filled(cells) < 2 and not lone_column:
         return True
-    return any(looks_like_phone(cell_text(cell)) for cell in cells)
+    return any(map(looks_like_phone, cells))
 
 
-def _score(cells: Sequence[Cell]) -> int:
+def _score(cells: Sequence[str]) -> int:
     """How well the row is understood as a header: 2 a column of known meaning, 1 a weak guess."""
-    headers = [parse_header(text) for cell in cells if (text := cell_text(cell))]
-    return sum(clarity(header) for header in headers)
+    return sum(clarity(parse_header(text)) for text in cells if text)

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from app.domain.calling_hours import time_zone_of
 from app.domain.column_mapping import ColumnMapping, MappedColumn
 from app.domain.contact_sheet import understand
 from app.domain.contacts import MAX_PHONES, Contact, ContactRow
@@ -19,7 +18,8 @@ from app.domain.national_ids import has_wrong_check_digit
 from app.domain.ordinary_numbers import ordinary_number
 from app.domain.phone_numbers import PhoneNumber, normalise_phone, split_phones
 from app.domain.phone_regions import region_of_country
-from app.domain.tables import MAX_CELL_CHARS, Cell, Row, Table, one_line, row_texts, shown
+from app.domain.tables import MAX_CELL_CHARS, Row, Table, one_line, shown
+from app.domain.time_zones import time_zone_of
 
 _NAME_PARTS = ("first_name", "middle_name", "last_name", "second_last_name")
 
@@ -206,7 +206,7 @@ def _fields(row: Row, layout: _Layout, country: str | None, report: _RowReport) 
     return fields
 
 
-def _national_id(lines: list[str], layout: _Layout, region: str | None, report: _RowReport) -> str:
+def _national_id(lines: Sequence[str], layout: _Layout, region: str | None, report: _RowReport) -> str:
     if layout.national_id is None:
         return ""
     written = lines[layout.national_id.index]
@@ -215,26 +215,28 @@ def _national_id(lines: list[str], layout: _Layout, region: str | None, report: 
     return written
 
 
-def _texts(cells: Sequence[Cell], layout: _Layout, report: _RowReport) -> list[str]:
+def _texts(cells: Sequence[str], layout: _Layout, report: _RowReport) -> Sequence[str]:
     """Each column's value by its index; "" where the row is shorter."""
-    texts = row_texts(cells)
-    if len(texts) < layout.width:
-        texts += [""] * (layout.width - len(texts))
-    if len("".join(texts)) > MAX_CELL_CHARS:
-        for column in layout.all:
-            if len(texts[column.index]) > MAX_CELL_CHARS:
-                report.error(column, "cell_too_long", header=column.header, limit=MAX_CELL_CHARS)
-                texts[column.index] = ""
-    return texts
+    texts = cells if len(cells) == layout.width else [*cells, *[""] * (layout.width - len(cells))]
+    return _without_long_ones(texts, layout, report) if len("".join(texts)) > MAX_CELL_CHARS else texts
 
 
-def _lines(texts: list[str]) -> list[str]:
+def _without_long_ones(texts: Sequence[str], layout: _Layout, report: _RowReport) -> Sequence[str]:
+    short = list(texts)
+    for column in layout.all:
+        if len(short[column.index]) > MAX_CELL_CHARS:
+            report.error(column, "cell_too_long", header=column.header, limit=MAX_CELL_CHARS)
+            short[column.index] = ""
+    return short
+
+
+def _lines(texts: Sequence[str]) -> Sequence[str]:
     """one_line of each: nearly always the texts themselves, which one look at all of them tells."""
     whole = "".join(texts)
     return [one_line(text) for text in texts] if "\n" in whole or "\t" in whole else texts
 
 
-def _region(texts: list[str], layout: _Layout, country: str | None, report: _RowReport) -> str | None:
+def _region(texts: Sequence[str], layout: _Layout, country: str | None, report: _RowReport) -> str | None:
     if layout.country is None or not texts[layout.country.index]:
         return country
     written = texts[layout.country.index]
@@ -244,7 +246,7 @@ def _region(texts: list[str], layout: _Layout, country: str | None, report: _Row
     return region or country
 
 
-def _time_zone(texts: list[str], layout: _Layout, report: _RowReport) -> str | None:
+def _time_zone(texts: Sequence[str], layout: _Layout, report: _RowReport) -> str | None:
     """None is the batch's. A zone that is not understood is an error: guessed hours would ring at night."""
     if layout.timezone is None or not texts[layout.timezone.index]:
         return None
@@ -256,7 +258,7 @@ def _time_zone(texts: list[str], layout: _Layout, report: _RowReport) -> str | N
 
 
 def _phones(
-    texts: list[str],
+    texts: Sequence[str],
     layout: _Layout,
     region: str | None,
     custom: dict[str, str],
@@ -316,7 +318,7 @@ def _note(found: PhoneNumber, raw: str, column: MappedColumn, custom: dict[str, 
         custom.setdefault(f"{column.key}_extension", found.extension)
 
 
-def _no_phone(texts: list[str], layout: _Layout, report: _RowReport) -> None:
+def _no_phone(texts: Sequence[str], layout: _Layout, report: _RowReport) -> None:
     for index, column in layout.phones:
         if texts[index]:
             report.error(column, "phone_not_a_number", value=shown(texts[index]))
@@ -325,7 +327,7 @@ def _no_phone(texts: list[str], layout: _Layout, report: _RowReport) -> None:
         report.error(layout.phones[0][1], "phone_missing")
 
 
-def _email(texts: list[str], layout: _Layout, custom: dict[str, str], report: _RowReport) -> str | None:
+def _email(texts: Sequence[str], layout: _Layout, custom: dict[str, str], report: _RowReport) -> str | None:
     """The first address in the cell. A text that is none stays as a custom field, with a warning."""
     if layout.email is None or not texts[layout.email.index]:
         return None

@@ -16,7 +16,7 @@ from app.domain.column_mapping import ColumnMapping
 from app.domain.contact_import import Duplicate, ReadRow, RowIssues
 from app.domain.contacts import ContactRow
 from app.domain.errors import FieldError
-from app.domain.tables import MAX_CELL_CHARS, cell_text
+from app.domain.tables import MAX_CELL_CHARS
 from app.domain.variables import variables_of
 
 SHOWN_CONTACTS = 20
@@ -111,7 +111,7 @@ class RejectedRow(BaseModel):
 
     @classmethod
     def of(cls, read: ReadRow) -> "RejectedRow":
-        cells = [cell_text(cell)[: MAX_CELL_CHARS + 1] for cell in read.row.cells]
+        cells = [text[: MAX_CELL_CHARS + 1] for text in read.row.cells]
         return cls(row_number=read.row.number, cells=cells, issues=read.errors)
 
 

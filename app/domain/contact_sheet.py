@@ -12,9 +12,7 @@ from app.domain.tables import (
     MAX_ROWS,
     Row,
     Table,
-    cell_text,
     column_letters,
-    is_blank,
     one_line,
     shown,
 )
@@ -46,7 +44,7 @@ def _no_header(rows: Sequence[Row]) -> SpreadsheetRejected:
     if not rows:
         return SpreadsheetRejected("file_empty")
     first = next((row for row in rows if len(row.cells) > 1), rows[0])
-    texts = [text for cell in first.cells if (text := cell_text(cell))]
+    texts = [text for text in first.cells if text]
     if any(looks_like_phone(text) for text in texts):
         return SpreadsheetRejected("no_header", row=first.number)
     return _no_phone_column(texts)
@@ -58,7 +56,7 @@ def _no_phone_column(headers: Iterable[str]) -> SpreadsheetRejected:
 
 def _headers(header: Row, data: Sequence[Row]) -> list[str]:
     """One text a column; "Columna 5" if only values are there, "" for a column without either."""
-    texts = [one_line(cell_text(cell)) for cell in header.cells]
+    texts = [one_line(text) for text in header.cells]
     for index, text in enumerate(texts):
         if len(text) > MAX_HEADER_CHARS:
             raise SpreadsheetRejected("header_too_long", column=column_letters(index), limit=MAX_HEADER_CHARS)
@@ -72,11 +70,11 @@ def _stand_in(data: Sequence[Row], index: int) -> str:
 
 
 def _is_empty(data: Sequence[Row], index: int) -> bool:
-    return all(len(row.cells) <= index or is_blank(row.cells[index]) for row in data)
+    return all(len(row.cells) <= index or not row.cells[index] for row in data)
 
 
 def _samples(data: Sequence[Row], index: int) -> Iterator[str]:
-    texts = (cell_text(row.cells[index]) for row in data if len(row.cells) > index)
+    texts = (row.cells[index] for row in data if len(row.cells) > index)
     return islice(filter(None, texts), _SAMPLE_VALUES)
 
 

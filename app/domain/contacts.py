@@ -6,8 +6,8 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from app.domain.calling_hours import is_time_zone
 from app.domain.phone_numbers import E164_PATTERN
+from app.domain.time_zones import is_time_zone
 
 MAX_PHONES = 20
 

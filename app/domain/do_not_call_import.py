@@ -11,7 +11,7 @@ from app.domain.contact_import import RowIssues, read_rows
 from app.domain.contact_list import SHOWN_ROWS
 from app.domain.contact_sheet import understand
 from app.domain.errors import FieldError
-from app.domain.tables import Row, Table, cell_text, is_blank
+from app.domain.tables import Row, Table
 
 _HEADER = "telefono"
 
@@ -71,9 +71,9 @@ def _no_numbers(issues: list[FieldError]) -> list[FieldError]:
 
 def _with_header(table: Table) -> Table:
     """A lone column needs no header that is understood, or none at all."""
-    if any(sum(not is_blank(cell) for cell in row.cells) > 1 for row in table.rows):
+    if any(sum(map(bool, row.cells)) > 1 for row in table.rows):
         return table
-    values = [Row(row.number, (cell,)) for row in table.rows for cell in row.cells if not is_blank(cell)]
-    if values and not looks_like_phone(cell_text(values[0].cells[0])):
+    values = [Row(row.number, (cell,)) for row in table.rows for cell in row.cells if cell]
+    if values and not looks_like_phone(values[0].cells[0]):
         values = values[1:]
     return Table(table.sheet, [Row(0, (_HEADER,)), *values])

@@ -45,12 +45,19 @@ def ordinary_number(cell: str, region: str | None) -> str | None:
     """
     written = cell if cell[1:].isdigit() else cell.translate(_PUNCTUATION)
     if written[:1] == "+":
-        home = _REGIONS.get(written[1:3]) or _REGIONS.get(written[1:4])
-        return written if home and _pattern(home).fullmatch(written) else None
+        pattern = _pattern_of_code(written[1:4])
+        return written if pattern and pattern.fullmatch(written) else None
     if region not in _COUNTRY_CODES:
         return None
     match = _pattern(region).fullmatch(written)
     return f"+{_COUNTRY_CODES[region]}{match.group(1)}" if match else None
+
+
+@lru_cache(maxsize=1000)
+def _pattern_of_code(digits: str) -> re.Pattern[str] | None:
+    """Of the country whose code the first three digits of a number begin with."""
+    region = _REGIONS.get(digits[:2]) or _REGIONS.get(digits)
+    return _pattern(region) if region else None
 
 
 @lru_cache

@@ -31,10 +31,11 @@ _ODD_SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u30
 
 
 class Row(NamedTuple):
-    """A row that is not blank: its number in the spreadsheet (1-based) and its cells from column A on."""
+    """A row that is not blank: its number in the spreadsheet (1-based) and its cells from column A on, as `cell_text`
+    has them."""
 
     number: int
-    cells: tuple[Cell, ...]
+    cells: Sequence[str]
 
 
 class Table(NamedTuple):
@@ -64,11 +65,6 @@ def cell_text(value: Cell) -> str:
     return value.isoformat()
 
 
-def row_texts(cells: Iterable[Cell]) -> list[str]:
-    """cell_text of each; a call less for nearly all of them, of which a list has millions."""
-    return [cell.strip() if type(cell) is str and cell.isprintable() else cell_text(cell) for cell in cells]
-
-
 def clean_text(text: str) -> str:
     """The text without what nobody sees: controls, bidirectional marks, outer blanks."""
     if not text.isprintable():
@@ -87,23 +83,19 @@ def shown(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
 
 
-def is_blank(value: Cell) -> bool:
-    """Whether the cell shows nothing."""
-    return value is None or (isinstance(value, str) and (not value or not clean_text(value)))
-
-
 def filled_rows(rows: Iterable[Sequence[Cell]], blank_columns: int = 0) -> Iterator[Row]:
     """The rows that are not blank, numbered from 1, without the blank cells at their end.
 
     `blank_columns` are missing on the left of each.
     """
-    before = ("",) * blank_columns
+    before = [""] * blank_columns
     for number, cells in enumerate(rows, start=1):
-        end = len(cells)
-        while end and is_blank(cells[end - 1]):
-            end -= 1
-        if end:
-            yield Row(number, (*before, *cells[:end]))
+        # A call less for nearly all cells, of which a list has millions.
+        texts = [cell.strip() if type(cell) is str and cell.isprintable() else cell_text(cell) for cell in cells]
+        while texts and not texts[-1]:
+            texts.pop()
+        if texts:
+            yield Row(number, before + texts)
 
 
 def column_letters(index: int) -> str:

@@ -3,12 +3,12 @@
 import re
 from typing import Any
 
-from app.domain.calling_hours import time_zone_of
 from app.domain.contact_import import is_email
 from app.domain.contacts import MAX_PHONES, Contact, ContactRow
 from app.domain.errors import FieldError, InvalidInput
 from app.domain.phone_numbers import normalise_phone, split_phones
 from app.domain.tables import MAX_CELL_CHARS, MAX_HEADER_CHARS, cell_text
+from app.domain.time_zones import time_zone_of
 
 _KNOWN = {"name", "nombre", "phones", "phone", "telefono", "email", "correo", "custom_fields"}
 _TEXTS = ("name", "nombre", "email", "correo")

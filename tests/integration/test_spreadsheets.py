@@ -155,9 +155,9 @@ async def test_csv(encoding: str, delimiter: str) -> None:
     assert table == Table(
         None,
         [
-            Row(1, ("Nombre", "Teléfono", "Correo")),
-            Row(2, ("José Muñoz Núñez", "987654321", "a@x.cl")),
-            Row(4, ("Ángel Íñiguez", "987654322")),
+            Row(1, ["Nombre", "Teléfono", "Correo"]),
+            Row(2, ["José Muñoz Núñez", "987654321", "a@x.cl"]),
+            Row(4, ["Ángel Íñiguez", "987654322"]),
         ],
     )
 

@@ -20,10 +20,10 @@ from app.domain.calling_hours import (
     may_call,
     next_allowed_at,
     next_call_at,
-    time_zone_of,
     window_closes_at,
 )
 from app.domain.holiday_calendar import HolidayCalendar, year_days
+from app.domain.time_zones import time_zone_of
 
 MINUTE = timedelta(minutes=1)
 MOMENT = timedelta(microseconds=1)

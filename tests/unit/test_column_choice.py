@@ -6,7 +6,7 @@ from app.domain.column_choice import apply_choices, find_chosen_header
 from app.domain.column_mapping import ColumnMapping, map_columns
 from app.domain.contact_import import import_contacts
 from app.domain.errors import SpreadsheetRejected
-from app.domain.tables import Cell, Row, Table
+from app.domain.tables import Cell, Row, Table, filled_rows
 
 
 def by_content(header: str, values: list[str]) -> ColumnMapping:
@@ -71,7 +71,7 @@ def test_the_header_is_the_row_with_the_named_columns() -> None:
 
 
 def listed(*rows: tuple[Cell, ...]) -> Table:
-    return Table(None, [Row(number, cells) for number, cells in enumerate(rows, start=1)])
+    return Table(None, list(filled_rows(rows)))
 
 
 def test_a_wrong_check_digit_is_a_warning_in_chile() -> None:

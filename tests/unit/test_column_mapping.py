@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.domain.column_mapping import ColumnMapping, find_header, map_columns
 from app.domain.header_words import slug
-from app.domain.tables import Cell, Row
+from app.domain.tables import Cell, Row, filled_rows
 
 
 def mapped(*headers: str) -> ColumnMapping:
@@ -270,7 +270,7 @@ def test_keys_are_unique_and_every_header_has_a_column(headers: list[str]) -> No
 
 
 def rows(*cells: tuple[Cell, ...]) -> list[Row]:
-    return [Row(number, row) for number, row in enumerate(cells, start=1)]
+    return list(filled_rows(cells))
 
 
 @pytest.mark.parametrize(

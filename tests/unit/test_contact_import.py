@@ -11,7 +11,7 @@ from app.domain.contact_import import ContactImport, Duplicate, import_contacts,
 from app.domain.errors import SpreadsheetRejected
 from app.domain.messages import CATALOGUE
 from app.domain.messages.imports import TEXTS
-from app.domain.tables import MAX_CELL_CHARS, MAX_HEADER_CHARS, Cell, Row, Table, cell_text, column_letters
+from app.domain.tables import MAX_CELL_CHARS, MAX_HEADER_CHARS, Cell, Table, cell_text, column_letters, filled_rows
 
 HEADER: tuple[Cell, ...] = ("Nombre", "RUT", "Teléfono 1", "Teléfono 2", "Correo", "Monto deuda")
 MIDNIGHT = datetime(2026, 1, 31)  # noqa: DTZ001 - cells know no time zone
@@ -19,8 +19,7 @@ MIDNIGHT = datetime(2026, 1, 31)  # noqa: DTZ001 - cells know no time zone
 
 def imported(*rows: tuple[Cell, ...], country: str | None = "CL") -> ContactImport:
     """`rows` from row 1 on; blank ones are left out, as the readers do."""
-    numbered = [Row(number, cells) for number, cells in enumerate(rows, start=1) if any(cells)]
-    return import_contacts(Table("Hoja1", numbered), country=country)
+    return import_contacts(Table("Hoja1", list(filled_rows(rows))), country=country)
 
 
 def codes(issues: list[Any]) -> dict[int, list[str]]:

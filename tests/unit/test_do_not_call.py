@@ -23,7 +23,7 @@ from app.domain.jobs import JobState, Settlement
 from app.domain.money import Charge
 from app.domain.opting_out import entries_after
 from app.domain.outcomes import Disposition, Effect, Outcome
-from app.domain.tables import Row, Table
+from app.domain.tables import Cell, Table, filled_rows
 from tests.builders import (
     NOW,
     OFFICE,
@@ -168,16 +168,16 @@ def test_no_other_end_of_a_call_lists_anybody(disposition: Disposition) -> None:
     assert settled(disposition, Effect.FINISH) == []
 
 
-def table(*rows: tuple[object, ...]) -> Table:
-    return Table("Hoja1", [Row(number, cells) for number, cells in enumerate(rows, 1)])  # type: ignore[arg-type] # cells
+def table(*rows: tuple[Cell, ...]) -> Table:
+    return Table("Hoja1", list(filled_rows(rows)))
 
 
-def read(*rows: tuple[object, ...]) -> list[NumberRow]:
+def read(*rows: tuple[Cell, ...]) -> list[NumberRow]:
     return list(read_numbers(table(*rows), country="CL"))
 
 
 @pytest.mark.parametrize("header", [(), (("Abonado inscripto",),), (("telefono",),), (("Nº",),)])
-def test_the_only_column_holds_the_numbers_whatever_heads_it(header: tuple[tuple[object, ...], ...]) -> None:
+def test_the_only_column_holds_the_numbers_whatever_heads_it(header: tuple[tuple[Cell, ...], ...]) -> None:
     found = read(*header, ("912345678",), (987654321,), ("912345678",))
     assert [row.phones for row in found] == [["+56912345678"], ["+56987654321"], ["+56912345678"]]
     assert not any(row.issues for row in found)

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 
 from app.domain.admission import RefusalKind, refuse
 from app.domain.call_presets import PRESETS
-from app.domain.calling_hours import is_time_zone
 from app.domain.jobs import AttemptRecord, JobState
 from app.domain.outcomes import Disposition
 from app.domain.person_caps import CapCounts, CapPeriod, PersonCap, held_back_by, reach_of
 from app.domain.persons import OtherJob
+from app.domain.time_zones import is_time_zone
 from tests.builders import (
     NOW,
     OFFICE,

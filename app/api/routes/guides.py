@@ -13,7 +13,7 @@ from app.api.schemas.guides import (
     use_case_reply,
     windows_reply,
 )
-from app.domain.calling_hours import time_zone_names
+from app.domain.time_zones import time_zone_names
 from app.domain.use_cases import USE_CASES
 
 router = APIRouter(tags=["batches"])

@@ -22,10 +22,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
-from app.domain.calling_hours import is_time_zone
 from app.domain.contact_import import is_email
 from app.domain.messages import Language, Message
 from app.domain.phone_numbers import E164_PATTERN
+from app.domain.time_zones import is_time_zone
 
 E = TypeVar("E", bound=StrEnum)
 

@@ -14,7 +14,7 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Shee
 from app.domain.column_choice import holds_columns
 from app.domain.column_mapping import HEADER_SEARCH_ROWS, find_header, map_columns
 from app.domain.errors import SpreadsheetRejected
-from app.domain.tables import Row, cell_text, filled_rows
+from app.domain.tables import Row, filled_rows
 
 # Error values that are younger than calamine: it gives up the whole sheet for one.
 _UNKNOWN_ERROR_VALUE = re.compile(r"cell error value '(#[^']{1,40})'")
@@ -74,12 +74,11 @@ def _has_phone_column(head: list[Row]) -> bool:
     if position is None:
         return False
     header, below = head[position], head[position + 1 :]
-    headers = [cell_text(cell) for cell in header.cells]
 
     def samples(index: int) -> Iterator[str]:
-        return (text for row in below if len(row.cells) > index and (text := cell_text(row.cells[index])))
+        return (text for row in below if len(row.cells) > index and (text := row.cells[index]))
 
-    return bool(map_columns(headers, header.number, samples).phones)
+    return bool(map_columns(header.cells, header.number, samples).phones)
 
 
 def _rows(sheet: CalamineSheet) -> Iterator[Row]:
