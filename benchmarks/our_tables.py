@@ -12,6 +12,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from app.bootstrap import Container
+from app.domain.contact_list import ListOrder
 from app.domain.results import Per
 from app.services.results import Wanted
 from benchmarks.site import Site
@@ -34,7 +35,7 @@ async def main(kind: str, uri: str, what: str) -> None:
         began = time.perf_counter()  # noqa: TID251 - what is measured is this machine's time
         size = 0
         if kind == "preview":
-            await container.uploads.preview(ACCOUNT, Path(what), "lista.xlsx", {})
+            await container.uploads.preview(ACCOUNT, Path(what), "lista.xlsx", ListOrder())
         else:
             async for block in _blocks(container, kind, what):
                 size += len(block)

@@ -121,6 +121,7 @@ KINDS: dict[int, ProblemKind] = {
             "no_phone_column",
             "no_rows",
             "no_visible_sheet",
+            "only_hidden_rows",
             "phone_column_empty",
             "sheet_empty",
             "sheet_error_value",

@@ -25,18 +25,21 @@ SHOWN_ROWS = 200
 
 
 class ListOrder(BaseModel):
-    """How a list is to be read. `choices` is what the client says of its columns (column_choice)."""
+    """How a list is to be read. `country` is where numbers without a country code are from, `choices` what the client
+    says of the columns (column_choice)."""
 
     country: str | None = None
     choices: dict[str, str] = {}
     skip_duplicates: bool = False
     """Leave out whose national id or phone an earlier row has."""
+    include_hidden_rows: bool = False
+    """Take also the rows that the sheet does not show."""
 
 
 @dataclass(slots=True, kw_only=True)
 class ListSummary:
-    """A whole list in short. `total_rows` = `valid_rows` + `invalid_rows` + `skipped_rows`; blank rows are not
-    counted.
+    """A whole list in short. `total_rows` = `valid_rows` + `invalid_rows` + `skipped_rows` + `hidden_rows`; blank rows
+    are not counted.
 
     No pydantic model, for the reason that AvailableVariables is none.
     """
@@ -49,6 +52,8 @@ class ListSummary:
     invalid_rows: int = 0
     skipped_rows: int = 0
     """Callable, but left out as duplicates."""
+    hidden_rows: int = 0
+    """Left out, whatever is in them, because the sheet does not show them."""
     warning_rows: int = 0
     duplicate_rows: int = 0
     contacts: list[ContactRow] = field(default_factory=list)

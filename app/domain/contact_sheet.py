@@ -40,6 +40,21 @@ def understand(table: Table, choices: Mapping[str, str]) -> tuple[ColumnMapping,
     return _with_empty_columns(mapping, data), data
 
 
+def shown_rows(table: Table, mapping: ColumnMapping, data: Sequence[Row]) -> tuple[ColumnMapping, Sequence[Row]]:
+    """Without the rows that the sheet does not show: whoever filters a list means to call those who are left. The
+    mapping's warnings tell of them.
+
+    Raises SpreadsheetRejected if none is shown.
+    """
+    hidden = [row.number for row in data if row.number in table.hidden]
+    if not hidden:
+        return mapping, data
+    if len(hidden) == len(data):
+        raise SpreadsheetRejected("only_hidden_rows", rows=len(hidden))
+    warned = _warned(mapping, Message(code="hidden_rows", params={"rows": len(hidden), "first_row": hidden[0]}))
+    return warned, [row for row in data if row.number not in table.hidden]
+
+
 def _no_header(rows: Sequence[Row]) -> SpreadsheetRejected:
     if not rows:
         return SpreadsheetRejected("file_empty")
@@ -86,4 +101,8 @@ def _with_empty_columns(mapping: ColumnMapping, data: Sequence[Row]) -> ColumnMa
     told = [
         Message(code="column_empty", params={"header": column.header}) for column in empty if column.target != "ignore"
     ]
-    return mapping.model_copy(update={"warnings": (*mapping.warnings, *told)})
+    return _warned(mapping, *told)
+
+
+def _warned(mapping: ColumnMapping, *warnings: Message) -> ColumnMapping:
+    return mapping.model_copy(update={"warnings": (*mapping.warnings, *warnings)})

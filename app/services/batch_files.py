@@ -1,24 +1,23 @@
 """A batch from a file in one request: read it, leave out who is called anyway, create the batch from the rest."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from app.domain.batches import Batch
 from app.domain.contact_import import RowIssues
-from app.domain.contact_list import SHOWN_ROWS, ListSummary
+from app.domain.contact_list import SHOWN_ROWS, ListOrder, ListSummary
 from app.domain.errors import FieldError, InvalidInput
 from app.services.batch_creation import BatchCreation, NewBatch
 from app.services.uploads import ActiveContact, UploadService
 
 
 class ContactFile(NamedTuple):
-    """What was sent. `choices` is what the client says of its columns (domain.column_choice)."""
+    """What was sent, and how it is to be read."""
 
     path: Path
     name: str
-    choices: Mapping[str, str]
+    order: ListOrder
 
 
 class FileBatch(NamedTuple):
@@ -38,7 +37,7 @@ class BatchFiles:
         self._uploads = uploads
         self._creation = creation
 
-    async def create(self, new: NewBatch, file: ContactFile, *, allow_duplicates: bool, user: str) -> FileBatch:
+    async def create(self, new: NewBatch, file: ContactFile, *, user: str) -> FileBatch:
         """The batch of everybody in the file who can be called, and is not yet to be; or nothing.
 
         With an `idempotency_key` that was used before, the batch of that time is answered. Raises NotFound (account),
@@ -47,24 +46,20 @@ class BatchFiles:
         """
         before = await self._creation.created_before(new)
         if before is not None:
-            return await self._as_before(before, new, file, allow_duplicates=allow_duplicates)
-        found = await self._uploads.preview(
-            new.account_id, file.path, file.name, file.choices, skip_duplicates=not allow_duplicates
-        )
+            return await self._as_before(before, new, file)
+        found = await self._uploads.preview(new.account_id, file.path, file.name, file.order)
         if found.summary.valid_rows:
             batch = await self._creation.create(replace(new, upload_id=found.upload_id), user=user)
             return FileBatch(batch, found.summary, found.active)
         # The same request may have been here meanwhile, so that everybody is in its batch.
         before = await self._creation.created_before(new)
         if before is not None:
-            return await self._as_before(before, new, file, allow_duplicates=allow_duplicates)
+            return await self._as_before(before, new, file)
         raise InvalidInput(_nobody_left(found.summary, found.active))
 
-    async def _as_before(self, batch: Batch, new: NewBatch, file: ContactFile, *, allow_duplicates: bool) -> FileBatch:
+    async def _as_before(self, batch: Batch, new: NewBatch, file: ContactFile) -> FileBatch:
         """The file says what it said; who was left out for being in an active batch is known by the number only."""
-        summary = await self._uploads.read_again(
-            new.account_id, file.path, file.name, file.choices, skip_duplicates=not allow_duplicates
-        )
+        summary = await self._uploads.read_again(new.account_id, file.path, file.name, file.order)
         left_out = max(summary.valid_rows - batch.total_jobs, 0)
         kept, skipped = summary.valid_rows - left_out, summary.skipped_rows + left_out
         return FileBatch(batch, replace(summary, valid_rows=kept, skipped_rows=skipped), [])

@@ -1,7 +1,7 @@
 """Previewing a spreadsheet: read it once, say what is in it, keep its contacts for `POST /batches`."""
 
 import math
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -51,24 +51,16 @@ class UploadService:
         self._reader = reader
         self._time = time
 
-    async def preview(
-        self,
-        account_id: str,
-        content: bytes | Path,
-        filename: str,
-        choices: Mapping[str, str],
-        *,
-        skip_duplicates: bool = False,
-    ) -> Preview:
-        """Read the list and keep it. `choices` is what the client says of its columns (domain.column_choice).
+    async def preview(self, account_id: str, content: bytes | Path, filename: str, order: ListOrder) -> Preview:
+        """Read the list and keep it. `order` without a country has the account's.
 
-        `skip_duplicates`: whoever is in an earlier row, or in an active batch of the account, is not kept. Raises
-        NotFound (account), SpreadsheetRejected (unreadable, or no contact list) or InvalidInput (choices).
+        With `skip_duplicates` whoever is in an active batch of the account is not kept either. Raises NotFound
+        (account), SpreadsheetRejected (unreadable, or no contact list) or InvalidInput (choices).
         """
-        order = await self._order(account_id, choices, skip_duplicates=skip_duplicates)
-        keeper = _Keeper(self._uploads, self._jobs, self._time, account_id, skip_active=skip_duplicates)
+        order = await self._at_home(account_id, order)
+        keeper = _Keeper(self._uploads, self._jobs, self._time, account_id, skip_active=order.skip_duplicates)
         summary = await self._reader.read_list(content, filename, order, keeper)
-        if skip_duplicates:
+        if order.skip_duplicates:
             summary = replace(
                 summary,
                 valid_rows=summary.valid_rows - keeper.active_rows,
@@ -77,24 +69,16 @@ class UploadService:
         await self._uploads.save(keeper.upload_id, account_id, filename, summary, self._time.now())
         return Preview(keeper.upload_id, summary, keeper.active, keeper.active_rows, keeper.active_checked)
 
-    async def read_again(
-        self,
-        account_id: str,
-        content: bytes | Path,
-        filename: str,
-        choices: Mapping[str, str],
-        *,
-        skip_duplicates: bool,
-    ) -> ListSummary:
+    async def read_again(self, account_id: str, content: bytes | Path, filename: str, order: ListOrder) -> ListSummary:
         """What the list itself says, as when it was read before; nothing is kept. Raises as `preview` does."""
-        order = await self._order(account_id, choices, skip_duplicates=skip_duplicates)
+        order = await self._at_home(account_id, order)
         return await self._reader.read_list(content, filename, order, _Reading())
 
-    async def _order(self, account_id: str, choices: Mapping[str, str], *, skip_duplicates: bool) -> ListOrder:
+    async def _at_home(self, account_id: str, order: ListOrder) -> ListOrder:
         account = await self._accounts.get(account_id)
         if account is None:
             raise NotFound("account_not_found", account_id=account_id)
-        return ListOrder(country=account.country, choices=dict(choices), skip_duplicates=skip_duplicates)
+        return order.model_copy(update={"country": order.country or account.country})
 
     async def get(self, upload_id: str) -> Upload:
         """Raises NotFound, also when it has expired."""

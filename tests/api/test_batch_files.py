@@ -70,7 +70,9 @@ async def test_the_contracts_answer(api: httpx.AsyncClient, account: dict[str, A
         "errors": [],
         "warnings": [],
         "invalid_rows": 0,
+        "hidden_rows": 0,
         "warning_rows": 0,
+        "column_warnings": [],
     }
     batch = await batch_of(api, {"batch_id": batch_id})
     assert (batch["status"], batch["total_jobs"], batch["script_content"]) == ("running", 2, "")

@@ -9,7 +9,7 @@ import openpyxl
 import pytest
 
 from app.bootstrap import Container
-from tests.api.conftest import BATCH, error_at, problem, stored
+from tests.api.conftest import BATCH, batch_body, error_at, problem, stored
 from tests.api.test_uploads import preview, workbook
 
 
@@ -304,3 +304,51 @@ async def test_the_look_up_ends_when_its_time_is_up(
     monkeypatch.setattr("app.services.uploads.SECONDS_FOR_ACTIVE", 0.0)
     body = (await preview(api, workbook(("Nombre", "Teléfono"), ("Ana", "987654321")))).json()
     assert (body["valid_rows"], body["active_checked_rows"]) == (1, 0)
+
+
+# --- Hidden rows
+
+
+def with_a_hidden_row() -> bytes:
+    """Eva, in the fourth row, is hidden."""
+    people = [("Nombre", "Teléfono"), ("Ana", "+56987654321"), ("Luis", "+56987654322"), ("Eva", "+56987654323")]
+    book = openpyxl.load_workbook(io.BytesIO(workbook(*people)))
+    book.worksheets[0].row_dimensions[4].hidden = True
+    content = io.BytesIO()
+    book.save(content)
+    return content.getvalue()
+
+
+WAYS = ("preview", "create", "upload")
+
+
+async def sent(api: httpx.AsyncClient, way: str, key: str, **form: str) -> httpx.Response:
+    """The list, in one of the ways in which it may be sent."""
+    path = f"batches/excel/{way}"
+    if way == "upload":
+        path = f"batches/{(await api.post('batches', json=batch_body(contacts=None))).json()['batch_id']}/upload"
+    files = {"file": ("lista.xlsx", with_a_hidden_row())}
+    data = {"account_id": "acc-chile-001", **form}
+    return await api.post(path, files=files, data=data, headers={"Idempotency-Key": key})
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_hidden_row_is_left_out_and_told(api: httpx.AsyncClient, account: dict[str, Any], way: str) -> None:
+    answer = await sent(api, way, "one")
+    assert answer.is_success, answer.text
+    body = answer.json()
+    assert body["hidden_rows"] == 1
+    assert body.get("valid_rows", body.get("jobs_created")) == 2
+    [warning] = body["column_warnings"]
+    assert warning["code"] == "hidden_rows"
+    assert "ocultas o filtradas en la hoja: 1 (la primera es la 4)" in warning["message"]
+
+    everybody = (await sent(api, way, "two", include_hidden_rows="true")).json()
+    assert everybody.get("valid_rows", everybody.get("jobs_created")) == (3 if way != "create" else 1)
+    assert (everybody["hidden_rows"], everybody["column_warnings"]) == (0, [])
+
+
+async def test_with_hidden_rows_it_is_another_request(api: httpx.AsyncClient, account: dict[str, Any]) -> None:
+    assert (await sent(api, "create", "one")).status_code == 201
+    problem(await sent(api, "create", "one", include_hidden_rows="true"), 409, "idempotency_key_reused")
+    assert (await sent(api, "create", "one")).json()["hidden_rows"] == 1

@@ -10,8 +10,9 @@ from app.api.openapi import problems
 from app.api.pagination import PageDep, announce
 from app.api.received_files import digest_of, received
 from app.api.schemas.imports import BatchImportReply, UploadedReply, batch_import_reply, uploaded_reply
+from app.api.schemas.uploads import IncludeHiddenRows
 from app.domain.column_choice import LONGEST_CHOICE, parse_choices
-from app.domain.contact_list import ListSummary
+from app.domain.contact_list import ListOrder, ListSummary
 from app.domain.errors import FieldError, InvalidInput
 from app.services.imports import NewContacts
 
@@ -46,6 +47,7 @@ async def upload_contacts(
     column_mapping: Annotated[
         str | None, Form(max_length=LONGEST_CHOICE, description="As in `POST /batches/excel/preview`.")
     ] = None,
+    include_hidden_rows: IncludeHiddenRows = False,
     idempotency_key: IdempotencyKey = None,
 ) -> UploadedReply:
     """From a list as in `POST /batches/excel/preview`, also while the batch runs: then they are called as they come in.
@@ -57,12 +59,14 @@ async def upload_contacts(
     choices = parse_choices(column_mapping) if column_mapping else {}
     filename = (file.filename or "")[:200]
     async with received(file, container.settings.max_upload_megabytes) as path:
-        wishes = f"{allow_duplicates} {allow_missing_variables} {sorted(choices.items())}"
+        hidden = " hidden" * include_hidden_rows  # nothing, for the digests that are older than it
+        wishes = f"{allow_duplicates} {allow_missing_variables} {sorted(choices.items())}{hidden}"
         digest = await digest_of(path, wishes) if idempotency_key else ""
         # What would be refused anyway need not be read first.
         await container.imports.added_before(batch_id, idempotency_key, digest)
         batch = await container.batches.get(batch_id)
-        found = await container.uploads.preview(batch.account_id, path, filename, choices)
+        order = ListOrder(choices=choices, include_hidden_rows=include_hidden_rows)
+        found = await container.uploads.preview(batch.account_id, path, filename, order)
     _refuse_empty(found.summary)
     new = NewContacts(
         upload_id=found.upload_id,

@@ -12,9 +12,10 @@ from app.api.downloads import WORKBOOK, Download, file_reply
 from app.api.openapi import problems
 from app.api.received_files import digest_of, received
 from app.api.schemas.batch_files import CreateFromFile, FileBatchReply, file_batch_reply
-from app.api.schemas.uploads import PreviewReply, preview_reply
+from app.api.schemas.uploads import IncludeHiddenRows, PreviewReply, preview_reply
 from app.domain.column_choice import LONGEST_CHOICE, parse_choices
 from app.domain.contact_files import TEMPLATE_EXAMPLES, TEMPLATE_HEADER, TEMPLATE_SHEETS
+from app.domain.contact_list import ListOrder
 from app.domain.tables_written import WrittenSheet, in_one_chunk
 from app.domain.variables import LONGEST_SCRIPT
 from app.services.batch_files import ContactFile
@@ -45,6 +46,7 @@ async def preview_contacts(
         str | None,
         Form(max_length=LONGEST_SCRIPT, description="The names that it uses are looked for in the columns."),
     ] = None,
+    include_hidden_rows: IncludeHiddenRows = False,
 ) -> PreviewReply:
     """What was understood of an .xlsx, .xls, .ods or .csv, what is wrong with it by row, and an `upload_id`.
 
@@ -55,7 +57,8 @@ async def preview_contacts(
     await container.accounts.get(account_id)
     filename = (file.filename or "")[:200]
     async with received(file, container.settings.max_upload_megabytes) as path:
-        found = await container.uploads.preview(account_id, path, filename, choices)
+        order = ListOrder(choices=choices, include_hidden_rows=include_hidden_rows)
+        found = await container.uploads.preview(account_id, path, filename, order)
     return preview_reply(found, filename, language, script_content)
 
 
@@ -94,9 +97,12 @@ async def create_batch_from_file(
             request_digest=await digest_of(path, new.request_digest + form.besides) if idempotency_key else "",
             extra_fields=form.extra_fields(body.call_settings, container.clock.now()),
         )
-        found = await container.batch_files.create(
-            new, ContactFile(path, filename, choices), allow_duplicates=form.allow_duplicates, user=principal.name
+        order = ListOrder(
+            choices=choices,
+            skip_duplicates=not form.allow_duplicates,
+            include_hidden_rows=form.include_hidden_rows,
         )
+        found = await container.batch_files.create(new, ContactFile(path, filename, order), user=principal.name)
     response.headers["Location"] = f"/api/v1/batches/{found.batch.batch_id}"
     return file_batch_reply(found, language)
 

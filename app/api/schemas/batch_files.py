@@ -11,7 +11,16 @@ from pydantic import Field, Json
 from app.api.schemas.batches import CreateBatch, Script
 from app.api.schemas.call_settings import CallSettingsRequest, call_settings_reply
 from app.api.schemas.common import AnyCase, Name, Reply, Text
-from app.api.schemas.uploads import RowIssue, RowWarning, row_issues, row_warnings
+from app.api.schemas.uploads import (
+    ColumnWarning,
+    HiddenRows,
+    IncludeHiddenRows,
+    RowIssue,
+    RowWarning,
+    column_warnings,
+    row_issues,
+    row_warnings,
+)
 from app.domain.accounts import Account
 from app.domain.batches import BatchStatus, CallSettings, VoiceSettings
 from app.domain.column_choice import LONGEST_CHOICE
@@ -73,8 +82,10 @@ class CreateFromFile:
         column_mapping: Annotated[
             str | None, Form(max_length=LONGEST_CHOICE, description="As in `POST /batches/excel/preview`.")
         ] = None,
+        include_hidden_rows: IncludeHiddenRows = False,
     ) -> None:
         self.account_id = account_id
+        self.include_hidden_rows = include_hidden_rows
         self.allow_duplicates = allow_duplicates
         self.column_mapping = column_mapping
         self._name = batch_name
@@ -108,7 +119,8 @@ class CreateFromFile:
     @property
     def besides(self) -> str:
         """What makes two requests the same, besides file and CreateBatch."""
-        return repr((self.allow_duplicates, self.column_mapping, sorted(self._days.items())))
+        hidden = " hidden" * self.include_hidden_rows  # nothing, for the digests that are older than it
+        return repr((self.allow_duplicates, self.column_mapping, sorted(self._days.items()))) + hidden
 
     def _merged(self, account: Account, usual: CallSettings) -> CallSettingsRequest:
         known = call_settings_reply(usual).model_dump(mode="json")
@@ -132,7 +144,9 @@ class FileBatchReply(Reply):
     errors: list[RowIssue] = Field(description="Of the first 200 rows that cannot be called, why.")
     warnings: list[RowWarning] = Field(description="Of the first 200 rows: what is odd, or why they were skipped.")
     invalid_rows: int
+    hidden_rows: HiddenRows
     warning_rows: int
+    column_warnings: list[ColumnWarning]
 
 
 def file_batch_reply(found: FileBatch, language: Language) -> FileBatchReply:
@@ -148,7 +162,9 @@ def file_batch_reply(found: FileBatch, language: Language) -> FileBatchReply:
         errors=row_issues(summary.row_errors, language),
         warnings=row_warnings(found.warnings, language),
         invalid_rows=summary.invalid_rows,
+        hidden_rows=summary.hidden_rows,
         warning_rows=summary.warning_rows,
+        column_warnings=column_warnings(summary.mapping, language),
     )
 
 

@@ -3,7 +3,15 @@
 from pydantic import Field
 
 from app.api.schemas.common import Instant, Reason, Reply, reason_of
-from app.api.schemas.uploads import RowIssue, RowWarning, row_issues, row_warnings
+from app.api.schemas.uploads import (
+    ColumnWarning,
+    HiddenRows,
+    RowIssue,
+    RowWarning,
+    column_warnings,
+    row_issues,
+    row_warnings,
+)
 from app.domain.contact_list import ListSummary
 from app.domain.imports import Import, ImportStatus
 from app.domain.messages import Language
@@ -39,8 +47,10 @@ class UploadedReply(BatchImportReply):
     total_rows: int
     valid_rows: int
     invalid_rows: int
+    hidden_rows: HiddenRows
     errors: list[RowIssue]
     warnings: list[RowWarning]
+    column_warnings: list[ColumnWarning]
     errors_url: str | None = Field(description="Where the rejected rows can be downloaded; null if there are none.")
 
 
@@ -57,8 +67,10 @@ def uploaded_reply(work: Import, summary: ListSummary, language: Language) -> Up
             "total_rows": summary.total_rows,
             "valid_rows": summary.valid_rows,
             "invalid_rows": summary.invalid_rows,
+            "hidden_rows": summary.hidden_rows,
             "errors": row_issues(summary.row_errors, language),
             "warnings": row_warnings(summary.row_warnings, language),
+            "column_warnings": column_warnings(summary.mapping, language),
             "errors_url": errors_url,
         }
     )

@@ -1,5 +1,8 @@
 """The preview of a contact list."""
 
+from typing import Annotated
+
+from fastapi import Form
 from pydantic import Field
 
 from app.api.schemas.common import Reply, is_off
@@ -10,6 +13,12 @@ from app.domain.contact_list import SHOWN_ROWS
 from app.domain.contacts import Contact
 from app.domain.messages import Language
 from app.services.uploads import Preview
+
+IncludeHiddenRows = Annotated[
+    bool,
+    Form(description="Also the rows that the sheet does not show (hidden, or filtered out); else they are left out."),
+]
+HiddenRows = Annotated[int, Field(description="Left out because the sheet does not show them.")]
 
 
 class ContactReply(Reply):
@@ -37,6 +46,8 @@ class RowWarning(Reply):
 
 
 class ColumnWarning(Reply):
+    """About the columns, or the sheet as a whole."""
+
     code: str
     message: str
 
@@ -87,6 +98,7 @@ class PreviewReply(Reply):
     total_rows: int
     valid_rows: int
     invalid_rows: int
+    hidden_rows: HiddenRows
     contacts_preview: list[ContactReply]
     column_mapping: dict[str, str]
     errors: list[RowIssue]
@@ -128,14 +140,13 @@ def preview_reply(found: Preview, filename: str, language: Language, script: str
         total_rows=summary.total_rows,
         valid_rows=summary.valid_rows,
         invalid_rows=summary.invalid_rows,
+        hidden_rows=summary.hidden_rows,
         contacts_preview=shown,
         column_mapping=summary.mapping.targets(),
         errors=row_issues(summary.row_errors, language),
         warnings=row_warnings(summary.row_warnings, language),
         warning_rows=summary.warning_rows,
-        column_warnings=[
-            ColumnWarning(code=warning.code, message=warning.render(language)) for warning in summary.mapping.warnings
-        ],
+        column_warnings=column_warnings(summary.mapping, language),
         duplicates=[
             DuplicateReply(row_index=double.row_number, first_row_index=double.first_row_number, phone=double.phone)
             for double in summary.duplicates
@@ -159,6 +170,10 @@ def preview_reply(found: Preview, filename: str, language: Language, script: str
             country_format=summary.country,
         ),
     )
+
+
+def column_warnings(mapping: ColumnMapping, language: Language) -> list[ColumnWarning]:
+    return [ColumnWarning(code=warning.code, message=warning.render(language)) for warning in mapping.warnings]
 
 
 def missing_variables(missing: list[MissingVariable], language: Language) -> list[MissingVariableReply]:

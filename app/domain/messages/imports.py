@@ -105,6 +105,16 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
             "open the file in Excel, save it and upload it again."
         ),
     },
+    "only_hidden_rows": {
+        "es": (
+            "Las {rows} filas de la lista están ocultas o filtradas. Muéstrelas y suba el archivo de nuevo, "
+            "o envíe include_hidden_rows."
+        ),
+        "en": (
+            "All {rows} rows of the list are hidden or filtered out. Show them and upload the file again, "
+            "or send include_hidden_rows."
+        ),
+    },
     # Limits
     "too_many_rows": {
         "es": "La lista tiene más de {limit} filas. Divídala en varios archivos.",
@@ -176,6 +186,16 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
     "column_guessed_name": {
         "es": "Se tomó la columna «{header}» como nombre. Revise que sea correcto.",
         "en": "Column «{header}» was taken for the name. Check that this is right.",
+    },
+    "hidden_rows": {
+        "es": (
+            "Filas ocultas o filtradas en la hoja: {rows} (la primera es la {first_row}). No se llamarán. "
+            "Para incluirlas, muéstrelas y suba el archivo de nuevo, o envíe include_hidden_rows."
+        ),
+        "en": (
+            "Rows that are hidden or filtered out in the sheet: {rows} (the first is {first_row}). They will not be "
+            "called. To include them, show them and upload the file again, or send include_hidden_rows."
+        ),
     },
     "column_empty": {
         "es": (

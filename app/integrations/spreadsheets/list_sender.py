@@ -6,7 +6,7 @@ from pydantic_core import to_json
 
 from app.domain.contact_import import read_rows
 from app.domain.contact_list import ListOrder, ListSummary, RejectedRow
-from app.domain.contact_sheet import understand
+from app.domain.contact_sheet import shown_rows, understand
 from app.domain.contacts import keys_of_person
 from app.domain.do_not_call_import import NumberSummary, read_numbers
 from app.domain.tables import Table
@@ -26,8 +26,12 @@ class Send(Protocol):
 
 def send_list(table: Table, order: ListOrder, send: Send) -> None:
     """Raises SpreadsheetRejected or InvalidInput before anything is sent."""
-    mapping, data = understand(table, order.choices)
-    summary = ListSummary(sheet=table.sheet, country=order.country, mapping=mapping)
+    mapping, rows = understand(table, order.choices)
+    mapping, data = (mapping, rows) if order.include_hidden_rows else shown_rows(table, mapping, rows)
+    hidden = len(rows) - len(data)
+    summary = ListSummary(
+        sheet=table.sheet, country=order.country, mapping=mapping, total_rows=hidden, hidden_rows=hidden
+    )
     contacts, rejected = _Piece("contacts", send), _Piece("rejected", send)
     kept: dict[str, int] = {}
     for read in read_rows(mapping, data, order.country):
@@ -47,7 +51,8 @@ def send_list(table: Table, order: ListOrder, send: Send) -> None:
 
 
 def send_numbers(table: Table, order: ListOrder, send: Send) -> None:
-    """Each number of a do-not-call file once. Raises SpreadsheetRejected before anything is sent."""
+    """Each number of a do-not-call file once, those of hidden rows too: better one call less. Raises
+    SpreadsheetRejected before anything is sent."""
     summary = NumberSummary()
     seen: set[str] = set()
     piece: list[str] = []

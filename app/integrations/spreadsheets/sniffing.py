@@ -60,12 +60,12 @@ def check_parts(path: Path) -> None:
         entries = archive.infolist()
         if len(entries) > _MOST_ENTRIES:
             raise SpreadsheetRejected("file_too_complex_or_corrupt")
-        read = [entry for entry in entries if _part_name(entry.filename).startswith(_PARTS_READ)]
+        read = [entry for entry in entries if part_name(entry.filename).startswith(_PARTS_READ)]
         if sum(entry.file_size for entry in read) > _MOST_DECLARED_BYTES:
             raise SpreadsheetRejected("file_unpacks_too_large", limit_mb=_MOST_DECLARED_BYTES // 1024**2)
         if any(entry.compress_type not in _METHODS for entry in read):
             raise SpreadsheetRejected("file_unreadable")
-        if any(_is_utf16(archive, entry) for entry in read if _part_name(entry.filename).startswith(_SHEETS)):
+        if any(_is_utf16(archive, entry) for entry in read if part_name(entry.filename).startswith(_SHEETS)):
             raise SpreadsheetRejected("file_unreadable")
 
 
@@ -78,14 +78,14 @@ def _is_utf16(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
         raise SpreadsheetRejected("file_unreadable") from error
 
 
-def _part_name(name: str) -> str:
+def part_name(name: str) -> str:
     return name.replace("\\", "/").lstrip("/").lower()
 
 
 def _sniff_zip(path: Path) -> Kind:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = {_part_name(name) for name in archive.namelist()}
+            names = {part_name(name) for name in archive.namelist()}
             mimetype = archive.read("mimetype") if "mimetype" in archive.namelist() else b""
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, KeyError, ValueError) as error:
         raise SpreadsheetRejected("file_unreadable") from error
