@@ -5,13 +5,14 @@ FROM python:3.11-slim AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
 
-RUN python -m venv /opt/venv
+# Without pip: nothing is installed into what runs.
+RUN python -m venv --without-pip /opt/venv
 
 # First the packages, which change seldom. Every one is the one that was locked, and comes as a wheel: nothing is
 # compiled, and no code of a package runs before it is installed.
 COPY requirements/runtime.txt /tmp/runtime.txt
-RUN /opt/venv/bin/pip install --no-cache-dir --require-hashes --only-binary=:all: -r /tmp/runtime.txt \
-    && /opt/venv/bin/pip check
+RUN pip --python /opt/venv/bin/python install --no-cache-dir --require-hashes --only-binary=:all: -r /tmp/runtime.txt \
+    && pip --python /opt/venv/bin/python check
 
 COPY app /srv/cadencia/app
 COPY workers /srv/cadencia/workers

@@ -17,6 +17,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
 from bson.decimal128 import Decimal128
 from bson.raw_bson import RawBSONDocument
+from dns.exception import DNSException
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
@@ -108,6 +109,11 @@ class Database:
                 yield
             except AWAY as error:
                 raise DatabaseUnavailable from error
+            except ConfigurationError as error:
+                if isinstance(error.__cause__, DNSException):
+                    # The name of a mongodb+srv:// address leads nowhere, or nobody tells just now.
+                    raise DatabaseUnavailable from error
+                raise
             except InvalidOperation as error:
                 # The client was closed while an operation waited: only at shutdown.
                 raise DatabaseUnavailable from error
@@ -194,6 +200,10 @@ def connect(uri: str, name: str, *, pool_size: int, timeout_seconds: float) -> D
         raise DatabaseUnsuitable(
             "MONGODB_URI cannot be read. It looks like mongodb://user:password@host:27017/?replicaSet=rs0, with "
             "special characters of the password percent-encoded."
+        ) from None
+    except OSError as error:
+        raise DatabaseUnsuitable(
+            f"A file that MONGODB_URI names (tlsCAFile, tlsCertificateKeyFile) cannot be read: {error.filename}"
         ) from None
 
 

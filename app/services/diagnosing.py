@@ -119,5 +119,8 @@ async def _answer(subject: str, asked: Awaitable[LookedUp]) -> LookedUp | Findin
 
 
 def _away() -> Finding:
-    advice = "Is mongod running, does MONGODB_URI name its hosts and replica set, has the set a primary (rs.status())?"
+    advice = (
+        "Is mongod running, does MONGODB_URI name its hosts and replica set (and tls=true, if it wants that), are the "
+        "names known here (DNS), has the set a primary (rs.status())?"
+    )
     return Finding("mongodb", Level.ERROR, "no primary answers", advice)

@@ -291,3 +291,18 @@ async def test_indexes_are_made_once_and_again_without_harm(container: Container
         present = await container.database.collection(name).index_information()
         # A collection without indexes of its own is made by its first document.
         assert set(present) - {"_id_"} == {index.document["name"] for index in indexes}
+
+
+async def test_a_name_that_leads_nowhere_is_a_database_that_is_away() -> None:
+    """Also a mongodb+srv:// one, which pymongo calls a wrong configuration."""
+    away = connect("mongodb+srv://user:hunter2@db.cadencia.invalid/", "x", pool_size=4, timeout_seconds=0.5)
+    try:
+        with pytest.raises(DatabaseUnavailable):
+            await away.check()
+    finally:
+        await away.close()
+
+
+def test_a_file_of_the_address_that_is_not_there_is_named() -> None:
+    with pytest.raises(DatabaseUnsuitable, match=r"tlsCAFile.*: /nonexistent/ca\.pem$"):
+        connect("mongodb://127.0.0.1:9/?tls=true&tlsCAFile=/nonexistent/ca.pem", "x", pool_size=4, timeout_seconds=0.5)
