@@ -4,6 +4,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from os import getpid
+from socket import gethostname
+from uuid import uuid4
 
 from app.clock import Clock
 from app.config import Settings
@@ -38,10 +41,10 @@ from app.repositories.database import Database, connect
 from app.repositories.do_not_call import MongoDoNotCallList
 from app.repositories.from_numbers import MongoFromNumbers
 from app.repositories.imports import MongoImports
-from app.repositories.indexes import ensure_indexes
 from app.repositories.inspection import MongoInspection
 from app.repositories.job_queue import MongoJobQueue
 from app.repositories.jobs import MongoJobs
+from app.repositories.migrator import Migrator
 from app.repositories.overview import MongoOverviews
 from app.repositories.provider_limits import MongoProviderLimits
 from app.repositories.reading import MongoCallHistory, MongoStatistics
@@ -133,6 +136,7 @@ class Container:
     settings: Settings
     clock: Clock
     database: Database
+    migrator: Migrator
     metrics: PrometheusMetrics
     access: Access
     accounts: AccountService
@@ -161,14 +165,26 @@ class Container:
     overview: OverviewService
     webhooks: WebhookService
 
-    async def prepare_database(self) -> None:
-        """Check the server, create the indexes, take the primary's time.
+    async def prepare_database(
+        self, *, migrate: bool | None = None, stopping: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Check the server, migrate the data (`migrate`; else as MIGRATE_AT_START says), create the indexes, take the
+        primary's time.
 
-        Safe to repeat. Raises DatabaseUnsuitable or DatabaseUnavailable.
+        Safe to repeat. Raises DatabaseUnsuitable, DatabaseUnavailable, or DataNotReady: then somebody else migrates,
+        has to, or the process is `stopping`.
         """
         await self.database.check()
-        await ensure_indexes(self.database)
+        wanted = self.settings.migrate_at_start if migrate is None else migrate
+        await self.migrator.make_ready(migrate=wanted, stopping=stopping)
         await self.synchronise_clock()
+
+    async def check_data(self) -> None:
+        """Whether this code may still go on with the data: a newer one may have migrated it since.
+
+        Raises DatabaseUnsuitable, DatabaseUnavailable.
+        """
+        await self.migrator.check()
 
     async def synchronise_clock(self) -> timedelta:
         """Take the primary's time; how far this process was off. Raises DatabaseUnavailable."""
@@ -216,6 +232,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             settings=settings,
             clock=clock,
             database=database,
+            migrator=Migrator(database, code=version(), holder=f"{gethostname()}:{getpid()}:{uuid4().hex[:6]}"),
             metrics=PrometheusMetrics(version()),
             access=_access(settings, clock, database),
             accounts=AccountService(accounts, batches, jobs, transactions, clock, pricing),

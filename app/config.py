@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     """Connections a process; no more operations than this run at once."""
     mongodb_timeout_seconds: Seconds = 5
     """How long to look for a primary before saying that MongoDB is away."""
+    migrate_at_start: bool = True
+    """False: API and workers wait until somebody has run `python -m scripts.migrate`."""
 
     # Retell --------------------------------------------------------------------------------------------------------
     retell_base_url: str = "https://api.retellai.com"

@@ -57,6 +57,7 @@ def main(
 async def _check(settings: Settings, account: str | None, second_look_after: float) -> Report:
     async with open_container(settings) as container:
         await container.database.check()
+        await container.check_data()
         return await container.reconciling.check(account, second_look_after=second_look_after)
 
 

@@ -131,6 +131,8 @@ async def _drain(settings: Settings, worker_id: str | None, everywhere: bool, wi
 
 
 async def _run(settings: Settings, name: str, *, once: bool) -> None:
+    """Raises DatabaseUnsuitable, also when a newer code's data came while it worked."""
+    refused: list[DatabaseUnsuitable] = []
     async with open_container(settings) as container, AsyncExitStack() as beside:
         # Unique to this start: a successor under the same name must not be taken for its predecessor.
         control = WorkerControl(
@@ -157,7 +159,7 @@ async def _run(settings: Settings, name: str, *, once: bool) -> None:
                 control,
                 _pace(settings),
                 concurrency=settings.worker_concurrency,
-                on_heartbeat=container.synchronise_clock,
+                on_heartbeat=partial(_look_up, container, control, refused),
             )
             loops.runner = runner
             log.info("worker_started", concurrency=settings.worker_concurrency, once=once)
@@ -167,6 +169,21 @@ async def _run(settings: Settings, name: str, *, once: bool) -> None:
             async with _beside(partial(registration.keep, every)), _beside(partial(outgoing.keep, finish=finish)):
                 await (runner.run_once() if once else runner.run())
         log.info("worker_stopped")
+    if refused:
+        raise refused[0]
+
+
+async def _look_up(container: Container, control: WorkerControl, refused: list[DatabaseUnsuitable]) -> None:
+    """Take the primary's time, and see whether this code may still go on with the data. Raises DatabaseUnavailable."""
+    await container.synchronise_clock()
+    try:
+        await container.check_data()
+    except DatabaseUnsuitable as error:
+        if not refused:
+            log.critical("mongodb_unsuitable", problem=str(error), doing="handing over and stopping")
+        refused.append(error)
+        # At once: calls go on at Retell, and newer workers follow them.
+        control.drain(0)
 
 
 def _goes_on(control: WorkerControl, *, once: bool) -> bool:
@@ -217,6 +234,7 @@ def _vitals(container: Container, work: CallWork, runner: Runner, state: WorkerS
         host=socket.gethostname(),
         pid=os.getpid(),
         version=version(),
+        schema_version=container.migrator.code_version,
         state=state,
         concurrency=concurrency,
         in_use=in_use,
@@ -247,9 +265,9 @@ async def _wait_for_database(container: Container, control: WorkerControl) -> No
     wait = 1.0
     while not control.stopping.is_set():
         try:
-            await container.prepare_database()
-        except Unavailable:
-            log.warning("mongodb_waited_for", wait_seconds=wait)
+            await container.prepare_database(stopping=control.stopping.is_set)
+        except Unavailable as error:
+            log.warning("mongodb_waited_for", reason=error.code, wait_seconds=wait)
             await control.pause(wait)
             wait = min(wait * 2, LONGEST_START_WAIT_SECONDS)
         else:

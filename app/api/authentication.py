@@ -17,7 +17,7 @@ from app.api.lifecycle import Runtime
 from app.api.problems import problem_of
 from app.bootstrap import Access
 from app.domain.access import EVERYBODY, Principal
-from app.domain.errors import CadenciaError, DatabaseUnavailable, TooManyRequests, Unauthenticated
+from app.domain.errors import CadenciaError, TooManyRequests, Unauthenticated
 from app.services.api_keys import PREFIX
 
 PROTECTED = "/api/v1/"
@@ -58,7 +58,7 @@ class Authentication:
             return EVERYBODY
         runtime: Runtime = request.app.state.runtime
         if not runtime.is_ready:
-            raise DatabaseUnavailable
+            raise runtime.waits_for
         try:
             return await _authenticate(request, runtime.container.access)
         except Unauthenticated:

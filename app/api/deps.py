@@ -8,7 +8,6 @@ from app.api.lifecycle import Runtime
 from app.api.problems import request_language
 from app.bootstrap import Container
 from app.domain.access import Permission, Principal
-from app.domain.errors import DatabaseUnavailable
 from app.domain.messages import Language
 
 
@@ -20,7 +19,7 @@ def _runtime(request: Request) -> Runtime:
 def _container(runtime: Annotated[Runtime, Depends(_runtime)]) -> Container:
     if not runtime.is_ready:
         # Before its indexes exist, nothing keeps two requests of one idempotency key apart.
-        raise DatabaseUnavailable
+        raise runtime.waits_for
     return runtime.container
 
 

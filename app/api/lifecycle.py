@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.event_streams import told_to_stop
 from app.bootstrap import Container, open_container
 from app.config import Settings
-from app.domain.errors import DatabaseUnavailable
+from app.domain.errors import DatabaseUnavailable, Unavailable
 from app.domain.retry_policy import backoff
 from app.repositories.database import DatabaseUnsuitable
 
@@ -33,14 +33,17 @@ class Runtime:
     def __init__(self, container: Container) -> None:
         self.container = container
         self.is_ready = False
+        self.waits_for: Unavailable = DatabaseUnavailable()
+        """Why it is not ready."""
         self.stopping = asyncio.Event()
         """The process was told to end; answers that would last end now."""
 
-    async def prepare(self) -> None:
+    async def prepare(self, *, migrate: bool | None = None) -> None:
         """One try. Raises DatabaseUnsuitable."""
         try:
-            await self.container.prepare_database()
-        except DatabaseUnavailable:
+            await self.container.prepare_database(migrate=migrate, stopping=self.stopping.is_set)
+        except Unavailable as error:
+            self.waits_for = error
             return
         self.is_ready = True
 
@@ -50,15 +53,13 @@ class Runtime:
         while not self.is_ready:
             tries += 1
             wait = backoff(tries, FIRST_WAIT, LONGEST_WAIT).total_seconds()
-            log.warning("mongodb_unavailable", next_try_seconds=wait, answering="503")
+            log.warning("mongodb_waited_for", reason=self.waits_for.code, next_try_seconds=wait, answering="503")
             if await self._stopped_within(wait):
                 return
             try:
                 await self.prepare()
             except DatabaseUnsuitable as error:
-                log.critical("mongodb_unsuitable", problem=str(error))
-                # The server's own way to end, so that requests under way are answered.
-                signal.raise_signal(signal.SIGTERM)
+                self._end(error)
                 return
             except Exception:
                 # Whatever it is, giving up silently would leave an API that answers 503 for ever.
@@ -67,11 +68,20 @@ class Runtime:
             log.info("mongodb_available", answering="requests")
         await self._keep_time()
 
+    def _end(self, error: DatabaseUnsuitable) -> None:
+        """The server's own way to end, so that requests under way are answered."""
+        log.critical("mongodb_unsuitable", problem=str(error))
+        signal.raise_signal(signal.SIGTERM)
+
     async def _keep_time(self) -> None:
         away = False
         while not await self._stopped_within(CLOCK_SECONDS):
             try:
                 await self.container.synchronise_clock()
+                await self.container.check_data()
+            except DatabaseUnsuitable as error:
+                self._end(error)
+                return
             except DatabaseUnavailable:
                 if not away:
                     log.warning("mongodb_unavailable")
@@ -108,7 +118,8 @@ def lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMana
         async with AsyncExitStack() as stack:
             try:
                 runtime = Runtime(await stack.enter_async_context(open_container(settings)))
-                await runtime.prepare()
+                # What takes long is done while requests are answered: by 503.
+                await runtime.prepare(migrate=False)
             except DatabaseUnsuitable as error:
                 log.critical("mongodb_unsuitable", problem=str(error))
                 app.state.refused = True

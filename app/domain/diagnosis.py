@@ -47,6 +47,9 @@ class DatabaseFacts:
     """Whether what the primary had written was with a majority a few seconds later."""
     is_new: bool
     """Nothing of ours is in it."""
+    data_version: int | None
+    """None: nobody has written any."""
+    code_version: int
     missing_indexes: Sequence[str]
     different_indexes: Sequence[str]
 
@@ -97,6 +100,7 @@ def of_database(facts: DatabaseFacts) -> list[Finding]:
         Finding("mongodb", Level.OK, f"reachable, version {facts.version}"),
         _of_members(facts),
         _of_writes(facts),
+        *_of_version(facts),
         _of_indexes(facts),
     ]
 
@@ -123,10 +127,26 @@ def _of_writes(facts: DatabaseFacts) -> Finding:
     return Finding(subject, Level.OK, "acknowledged by a majority, journaled")
 
 
+def _of_version(facts: DatabaseFacts) -> list[Finding]:
+    """Nothing of a new database: it gets its version with its indexes."""
+    if facts.is_new:
+        return []
+    subject, version = "data version", facts.data_version or 0
+    text = f"data {version or 'without version'}, this code {facts.code_version}"
+    if version >= facts.code_version:
+        return [Finding(subject, Level.OK, text)]
+    advice = (
+        "python -m scripts.migrate --plan says what is to be done. The next start does it, or the same without --plan."
+    )
+    return [Finding(subject, Level.WARNING, text, advice)]
+
+
 def _of_indexes(facts: DatabaseFacts) -> Finding:
     subject = "mongodb indexes"
     if facts.is_new:
         return Finding(subject, Level.WARNING, "the database is empty: no index yet", RENEWED)
+    if (facts.data_version or 0) > facts.code_version:
+        return Finding(subject, Level.OK, "made by a newer code: not compared")
     if facts.different_indexes:
         advice = f"Drop them while no worker runs. {RENEWED}"
         return Finding(subject, Level.ERROR, f"not as they must be: {', '.join(facts.different_indexes)}", advice)

@@ -10,6 +10,7 @@
   + SpreadsheetRejected   the file cannot be read, or is no contact list
   + Unavailable           a dependency is away; nothing was done, try again
     - DatabaseUnavailable
+    - DataNotReady
 """
 
 import math
@@ -90,3 +91,7 @@ class DatabaseUnavailable(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("database_unavailable")
+
+
+class DataNotReady(Unavailable):
+    """The data is not, or not yet, what this code works with: somebody migrates it, or has to."""

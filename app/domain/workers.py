@@ -32,6 +32,8 @@ class Vitals(BaseModel):
     host: str
     pid: int
     version: str
+    schema_version: int = 0
+    """The version of data that its code works with; 0 of code older than this field."""
     state: WorkerState
     """Never LOST: that is for others to see."""
     concurrency: int

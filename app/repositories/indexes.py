@@ -1,8 +1,12 @@
-"""Every index, with the query that it serves. Creating them is safe to repeat and while workers live."""
+"""Every index, with the query that it serves. Creating them is safe to repeat and while workers live; dropping or
+changing one is for a migration (docs/adr/0026-migrations.md)."""
+
+from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.errors import OperationFailure
 
-from app.repositories.database import Database
+from app.repositories.database import Database, DatabaseUnsuitable, Document
 
 
 def _list_of_jobs(name: str, scope: tuple[str, int] | None, *order: tuple[str, int]) -> IndexModel:
@@ -293,10 +297,65 @@ INDEXES: dict[str, list[IndexModel]] = {
 }
 
 
+_MATTERS = ("key", "unique", "partialFilterExpression", "expireAfterSeconds")
+_CONFLICT = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsConflict
+_DUPLICATE = 11000
+
+
 async def ensure_indexes(database: Database) -> None:
-    """Create what is missing. Raises DatabaseUnavailable."""
+    """Create what is missing; what is there otherwise is for a migration to drop.
+
+    Raises DatabaseUnsuitable if one cannot be, DatabaseUnavailable.
+    """
     for collection, indexes in INDEXES.items():
         if not indexes:
             continue  # read by `_id` alone
-        async with database.operation():
-            await database.collection(collection).create_indexes(indexes)
+        try:
+            async with database.operation():
+                await database.collection(collection).create_indexes(indexes)
+        except OperationFailure as error:
+            if error.code in _CONFLICT:
+                raise DatabaseUnsuitable(await _conflicts(database, collection)) from None
+            if error.code == _DUPLICATE:
+                raise DatabaseUnsuitable(_twice(collection, error)) from None
+            raise
+
+
+async def _conflicts(database: Database, collection: str) -> str:
+    there = await indexes_of(database, collection)
+    conflicts = []
+    for index in INDEXES[collection]:
+        wanted = essence(index.document)
+        for name, found in there.items():
+            same_name, same_key = name == index.document["name"], essence(found)["key"] == wanted["key"]
+            if (same_name and essence(found) != wanted) or (same_key and not same_name):
+                conflicts.append(
+                    f"  {collection}.{name} is {essence(found)}, {index.document['name']} must be {wanted}"
+                )
+    return (
+        "Indexes in MongoDB are in the way of those that Cadencia needs. It made none like these: somebody else did, "
+        "or a version that never was released. Drop them while no worker runs, and start again:\n"
+        + "\n".join(conflicts)
+    )
+
+
+def _twice(collection: str, error: OperationFailure) -> str:
+    key = list((error.details or {}).get("keyPattern", {}))
+    return (
+        f"The unique index of {collection} over {', '.join(key)} cannot be built: documents have the same values "
+        "there. Nothing is done without it, for it keeps one thing from being done twice. Find them, decide which one "
+        "is right, and start again."
+    )
+
+
+async def indexes_of(database: Database, collection: str) -> dict[str, Document]:
+    """By name. Raises DatabaseUnavailable."""
+    async with database.operation():
+        cursor = await database.collection(collection).list_indexes()
+        return {index["name"]: dict(index) async for index in cursor}
+
+
+def essence(index: Any) -> Document:
+    """What makes an index do its work; `key` with its order."""
+    found = {name: index[name] for name in _MATTERS if index.get(name) is not None}
+    return found | {"key": list(index["key"].items())}

@@ -7,12 +7,14 @@ from pymongo.errors import OperationFailure
 
 from app.domain.accounts import AccountStatus
 from app.domain.diagnosis import DatabaseFacts, Line
+from app.domain.schema import why_refused
 from app.repositories.database import NOT_LET_IN, Database, DatabaseUnsuitable, Document
-from app.repositories.indexes import INDEXES
+from app.repositories.indexes import INDEXES, essence, indexes_of
+from app.repositories.migrations import CODE_VERSION
+from app.repositories.schema_document import MongoSchema
 
 MAJORITY_LOOKS = 20
 MAJORITY_LOOK_SECONDS = 0.25
-_MATTERS = ("key", "unique", "partialFilterExpression", "expireAfterSeconds")
 
 
 class MongoInspection:
@@ -55,9 +57,13 @@ class MongoInspection:
         ]
 
     async def _look(self) -> DatabaseFacts:
+        versions = await MongoSchema(self._database).versions()
+        refused = why_refused(versions, CODE_VERSION) if versions else None
+        if refused:
+            raise DatabaseUnsuitable(refused)
         hello = await self._database.server_says("hello")
         build = await self._database.server_says("buildInfo")
-        there = {name: await self._indexes(name) for name in INDEXES}
+        there = {name: await indexes_of(self._database, name) for name in INDEXES}
         wanted = {
             f"{name}.{index.document['name']}": index.document for name, all_ in INDEXES.items() for index in all_
         }
@@ -70,16 +76,13 @@ class MongoInspection:
             write_concern=self._database.write_concern,
             majority_keeps_up=await self._majority_has(hello["lastWrite"]["opTime"]["ts"]),
             is_new=not any(there.values()),
+            data_version=versions.version if versions else None,
+            code_version=CODE_VERSION,
             missing_indexes=sorted(wanted.keys() - found.keys()),
             different_indexes=sorted(
-                name for name in wanted.keys() & found.keys() if _essence(wanted[name]) != _essence(found[name])
+                name for name in wanted.keys() & found.keys() if essence(wanted[name]) != essence(found[name])
             ),
         )
-
-    async def _indexes(self, collection: str) -> dict[str, Document]:
-        async with self._database.operation():
-            cursor = await self._database.collection(collection).list_indexes()
-            return {index["name"]: dict(index) async for index in cursor}
 
     async def _majority_has(self, written: Any) -> bool:
         """`written`: how far the primary was (a Timestamp). An idle set is level at the first look."""
@@ -89,9 +92,3 @@ class MongoInspection:
                 return True
             await asyncio.sleep(MAJORITY_LOOK_SECONDS)
         return False
-
-
-def _essence(index: Any) -> Document:
-    """What makes an index do its work; `key` with its order."""
-    essence = {name: index[name] for name in _MATTERS if index.get(name) is not None}
-    return essence | {"key": list(index["key"].items())}

@@ -101,7 +101,7 @@ async def test_it_starts_without_mongodb_and_prepares_it_later(own_mongod: Embed
                 indexes = await app_indexes(api)
                 assert "idempotency" in indexes
     events = [entry["event"] for entry in log if entry["event"].startswith("mongodb")]
-    assert events[0] == "mongodb_unavailable"
+    assert events[0] == "mongodb_waited_for"
     assert events[-1] == "mongodb_available"
 
 
@@ -185,7 +185,7 @@ async def test_it_stops_whatever_the_driver_does_with_a_cancellation(
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
 
-    async def prepared(_: object) -> None:
+    async def prepared(_: object, **__: object) -> None:
         return
 
     monkeypatch.setattr("app.api.lifecycle.CLOCK_SECONDS", 0.01)

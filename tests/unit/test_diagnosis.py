@@ -30,6 +30,8 @@ WELL = DatabaseFacts(
     write_concern={"w": "majority", "j": True},
     majority_keeps_up=True,
     is_new=False,
+    data_version=2,
+    code_version=2,
     missing_indexes=[],
     different_indexes=[],
 )
@@ -64,6 +66,8 @@ def worker(**changes: Any) -> Worker:
         ({"write_concern": {"w": 1}}, "mongodb writes", Level.ERROR),
         ({"majority_keeps_up": False}, "mongodb writes", Level.ERROR),
         ({"is_new": True, "missing_indexes": ["jobs.claim"]}, "mongodb indexes", Level.WARNING),
+        ({"data_version": 1}, "data version", Level.WARNING),
+        ({"data_version": None}, "data version", Level.WARNING),
         ({"missing_indexes": ["jobs.claim"]}, "mongodb indexes", Level.ERROR),
         ({"different_indexes": ["jobs.claim"]}, "mongodb indexes", Level.ERROR),
     ],

@@ -14,6 +14,7 @@ from app.bootstrap import Container, open_diagnosing
 from app.domain.diagnosis import Finding, Level
 from app.domain.workers import WorkerState
 from app.repositories.indexes import INDEXES, ensure_indexes
+from app.repositories.migrations import CODE_VERSION
 from app.repositories.workers import MongoWorkers
 from scripts.doctor import cli
 from tests.unit.test_diagnosis import FROM, vitals
@@ -78,6 +79,7 @@ async def test_what_is_well_is_said_to_be_and_nothing_is_changed(doctor: Doctor,
         "mongodb",
         "mongodb replica set",
         "mongodb writes",
+        "data version",
         "mongodb indexes",
         "clock of this machine",
         "clock of the primary",
@@ -102,6 +104,30 @@ async def test_an_index_that_is_missing_or_another_is_named(doctor: Doctor) -> N
     finding = await doctor.finds("mongodb indexes")
     assert (finding.level, finding.text) == (Level.ERROR, "not as they must be: jobs.slot")
     await jobs.drop_index("slot")
+
+
+async def test_data_of_another_version(doctor: Doctor) -> None:
+    schema = doctor.container.database.collection("schema")
+    before = await schema.find_one({})
+    assert before is not None
+    try:
+        await schema.update_one({}, {"$set": {"version": 1}})
+        finding = await doctor.finds("data version")
+        assert (finding.level, finding.text) == (Level.WARNING, f"data 1, this code {CODE_VERSION}")
+        assert "scripts.migrate --plan" in finding.advice
+        # A newer code has other indexes.
+        await schema.update_one({}, {"$set": {"version": 99}})
+        await doctor.container.database.collection("jobs").drop_index("slot")
+        assert (await doctor.finds("data version")).level is Level.OK
+        assert (await doctor.finds("mongodb indexes")).level is Level.OK
+        await schema.update_one({}, {"$set": {"min_code_version": 99}})
+        finding = await doctor.finds("mongodb")
+        assert finding.level is Level.ERROR
+        assert "Start the newer Cadencia" in finding.advice
+        await schema.update_one({}, {"$set": {"version": "?"}})
+        assert "cannot be read: version" in (await doctor.finds("mongodb")).advice
+    finally:
+        await schema.replace_one({}, before)
 
 
 async def test_a_worker_that_was_lost(doctor: Doctor) -> None:

@@ -43,5 +43,5 @@ class WorkerReply(Reply):
 
 
 def worker_reply(worker: Worker, now: datetime) -> WorkerReply:
-    shown = worker.model_dump(exclude={"state", "lease_seconds"})
+    shown = worker.model_dump(exclude={"state", "lease_seconds", "schema_version"})
     return WorkerReply(state=worker.state_at(now), **shown)

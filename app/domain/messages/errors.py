@@ -105,6 +105,20 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "La base de datos no responde. No se hizo ningún cambio; inténtelo de nuevo en unos segundos.",
         "en": "The database does not answer. Nothing was changed; try again in a few seconds.",
     },
+    "data_being_migrated": {
+        "es": "Los datos se están llevando a la versión {version}. No se hizo ningún cambio; inténtelo más tarde.",
+        "en": "The data is being brought to version {version}. Nothing was changed; try again later.",
+    },
+    "data_outdated": {
+        "es": (
+            "Los datos tienen la versión {version} y este programa necesita la {needed}: quien opera el sistema debe "
+            "ejecutar python -m scripts.migrate."
+        ),
+        "en": (
+            "The data is of version {version}, and this code needs {needed}: whoever operates the system has to run "
+            "python -m scripts.migrate."
+        ),
+    },
     "invalid_input": {
         "es": "{first} (y {more} más)",
         "en": "{first} (and {more} more)",
