@@ -83,8 +83,9 @@ class Settings(BaseSettings):
     balance_recheck_seconds: Seconds = 300
 
     # Webhooks that are sent ----------------------------------------------------------------------------------------
-    webhook_log_days: int = Field(default=7, ge=1, le=365)
-    """How long what was sent can be seen and sent again."""
+    webhook_log_days: int = Field(default=7, ge=3, le=365)
+    """How long what was sent can be seen and sent again. Not less than the tries may take: with a receiver that asks
+    for the longest waits, nearly three days."""
     webhook_timeout_seconds: float = Field(default=15, gt=0, le=30)
     """How long a receiver may take to answer."""
     webhook_disable_after_days: float = Field(default=5, gt=0, le=30)

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from subprocess import TimeoutExpired
 from typing import Any
 
 import httpx
@@ -11,7 +12,7 @@ import httpx
 from app.bootstrap import Container
 from app.config import inherited_environment
 from benchmarks.site import HOME, Site
-from scripts.dev_stack import Part, free_port, start
+from scripts.dev_stack import STOP_SECONDS, Part, free_port, start
 
 
 @asynccontextmanager
@@ -34,8 +35,17 @@ async def served(
             await _until_it_answers(container, api, http)
             yield api, http
     finally:
-        if api.alive:
-            api.process.terminate()
+        await asyncio.shield(asyncio.to_thread(_end, api))
+
+
+def _end(api: Part) -> None:
+    if api.alive:
+        api.process.terminate()
+    try:
+        api.process.wait(STOP_SECONDS)
+    except TimeoutExpired:
+        # It waits for an answer of a mongod that is gone, or that counts a million jobs.
+        api.process.kill()
         api.process.wait()
 
 

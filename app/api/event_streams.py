@@ -6,22 +6,50 @@ before it tells the application anything, so the application hears of the signal
 
 import asyncio
 import signal
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+from weakref import WeakSet
 
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
+from app.domain.access import Principal
+from app.domain.errors import TooManyRequests
+
 HEARTBEAT_SECONDS = 15.0
 """Proxies close what is silent for a minute, some sooner."""
 RETRY_MILLISECONDS = 3000
+MOST_STREAMS = 20
+"""That one user or key may have open at one process: as many tabs as somebody can look at."""
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 """nginx holds nothing back, and nobody stores or compresses."""
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
     200: {"description": "The stream.", "content": {"text/event-stream": {"example": "event: status\ndata: {}\n\n"}}}
 }
+
+
+class OpenStreams:
+    """Of this process: who has how many. Each is looked after every second, for as long as an access token lives."""
+
+    def __init__(self) -> None:
+        # Weak: a stream whose client went away before it began never ends, it is only forgotten.
+        self._open: defaultdict[str, WeakSet[object]] = defaultdict(WeakSet)
+
+    def admit(self, principal: Principal, listener: object) -> None:
+        """Raises TooManyRequests."""
+        theirs = self._open[f"{principal.kind}:{principal.id}"]
+        if len(theirs) >= MOST_STREAMS:
+            raise TooManyRequests("too_many_streams", RETRY_MILLISECONDS / 1000)
+        theirs.add(listener)
+
+    def ended(self, principal: Principal, listener: object) -> None:
+        name = f"{principal.kind}:{principal.id}"
+        self._open[name].discard(listener)
+        if not self._open[name]:
+            del self._open[name]
 
 
 def stream(events: AsyncIterator[bytes]) -> StreamingResponse:

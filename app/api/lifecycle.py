@@ -13,7 +13,7 @@ import structlog
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.event_streams import told_to_stop
+from app.api.event_streams import OpenStreams, told_to_stop
 from app.bootstrap import Container, open_container
 from app.config import Settings
 from app.domain.errors import DatabaseUnavailable, Unavailable
@@ -35,6 +35,7 @@ class Runtime:
         self.is_ready = False
         self.waits_for: Unavailable = DatabaseUnavailable()
         """Why it is not ready."""
+        self.streams = OpenStreams()
         self.stopping = asyncio.Event()
         """The process was told to end; answers that would last end now."""
 

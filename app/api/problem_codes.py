@@ -132,7 +132,7 @@ KINDS: dict[int, ProblemKind] = {
     429: ProblemKind(
         "TooManyRequests",
         "Asked too often. Try again after `Retry-After` seconds.",
-        ("too_many_requests", "login_locked", "test_calls_too_many", "too_many_files"),
+        ("too_many_requests", "login_locked", "test_calls_too_many", "too_many_files", "too_many_streams"),
         {"seconds": 3},
     ),
     503: ProblemKind(

@@ -127,7 +127,7 @@ class Migrator:
         for migration in self._migrations:
             if not is_new and (not migration.before_versions or await migration.is_needed(self._database)):
                 break
-            await self._record(state, migration)
+            await self._record(migration)
             state = await self._schema.state()
         return state
 
@@ -138,11 +138,11 @@ class Migrator:
                     return False
         return True
 
-    async def _record(self, state: SchemaState, migration: Migration, stand: Stand | None = None) -> None:
+    async def _record(self, migration: Migration, stand: Stand | None = None) -> None:
         counted = {"changed": stand.changed, "skipped": stand.skipped} if stand else {}
         done = {"name": migration.name, "code": self._code, "by": self._holder, **counted}
         demanded = 0 if migration.compatible else migration.number
-        await self._schema.record(state.version, migration.number, demanded, done)
+        await self._schema.record(migration.number, demanded, done)
 
     # Migrating -----------------------------------------------------------------------------------------------------
 
@@ -181,9 +181,8 @@ class Migrator:
             for number, step in enumerate(migration.steps):
                 if run.begins(number):
                     await step.run(self._database, run)
-            await self._record(state, migration, run.stand)
+            await self._record(migration, run.stand)
             log.info("migration_done", **run.stand.model_dump(exclude={"step", "after"}))
-            state = await self._schema.state()
 
     def _still_ours(self, held: bool) -> None:
         if not held:
@@ -216,9 +215,11 @@ class Migrator:
         return [worker for worker in workers if worker.schema_version < demanded and worker.is_at_work(now)]
 
     async def _notice_left(self) -> float:
-        """Seconds that APIs of older code still have. Data without version was used by code that looks at none."""
+        """Seconds that APIs of older code still have. None where that code is of before there were versions: it looks
+        at none, however long it is given."""
         state = await self._schema.state()
-        if state.version == 0 or state.demanded_at is None:
+        versioned = max([migration.number for migration in self._migrations if migration.before_versions], default=0)
+        if state.version < versioned or state.demanded_at is None:
             return 0
         over = state.demanded_at + self._timing.notice - await self._database.server_time()
         return max(over.total_seconds(), 0)

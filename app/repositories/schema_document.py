@@ -37,8 +37,8 @@ class MongoSchema(Repository):
         return _read(SchemaState, document or {"version": 0, "min_code_version": 0})
 
     @guarded
-    async def record(self, before: int, version: int, min_code_version: int, done: Document) -> None:
-        """The data is of `version` now; nothing happens if it is not of version `before` any more.
+    async def record(self, version: int, min_code_version: int, done: Document) -> None:
+        """The data is of `version` now; nothing happens if somebody has recorded that, or more.
 
         `done`: what is told of it in the history.
         """
@@ -49,7 +49,9 @@ class MongoSchema(Repository):
             "updated_at": "$$NOW",
             "history": {"$concatArrays": [{"$ifNull": ["$history", []]}, [told]]},
         }
-        await self._schema.update_one({"_id": _ID, "version": before}, [{"$set": changed}, {"$unset": "stand"}])
+        await self._schema.update_one(
+            {"_id": _ID, "version": {"$lt": version}}, [{"$set": changed}, {"$unset": "stand"}]
+        )
 
     @guarded
     async def begin(self) -> None:
@@ -91,14 +93,16 @@ class MongoSchema(Repository):
 
     @guarded
     async def note(self, holder: str, stand: Stand) -> bool:
-        return await self._held(holder, {"$set": {"stand": plain(stand)}})
+        """False: it is somebody else's by now, or over."""
+        return await self._held(holder, {"$set": {"stand": plain(stand)}}, version={"$lt": stand.migration})
 
     @guarded
     async def release(self, holder: str) -> None:
         await self._held(holder, {"$unset": {"lease": ""}})
 
-    async def _held(self, holder: str, update: Any) -> bool:
-        return (await self._schema.update_one({"_id": _ID, "lease.holder": holder}, update)).matched_count == 1
+    async def _held(self, holder: str, update: Any, **match: Any) -> bool:
+        held = {"_id": _ID, "lease.holder": holder, **match}
+        return (await self._schema.update_one(held, update)).matched_count == 1
 
 
 def _read(model: type[V], document: Document) -> V:

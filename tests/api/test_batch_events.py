@@ -12,8 +12,11 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from app.api.event_streams import MOST_STREAMS, OpenStreams
 from app.bootstrap import Container
 from app.config import Settings
+from app.domain.access import EVERYBODY
+from app.domain.errors import TooManyRequests
 from app.domain.jobs import JobState
 from app.integrations.credentials.access_tokens import AccessTokens
 from app.main import create_app
@@ -140,6 +143,44 @@ async def test_many_listeners_cost_one_look(
 
     await asyncio.gather(*(listen() for _ in range(8)))
     assert asked == 1
+
+
+async def test_one_user_has_no_end_of_streams(
+    api: httpx.AsyncClient, batch: dict[str, Any], served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.api.event_streams.MOST_STREAMS", 2)
+    key = (await api.post("api-keys", json={"name": "panel", "role": "viewer"})).json()
+    events = events_of(served, batch)
+
+    async def is_admitted() -> bool:
+        async with listening(events, headers=CREDENTIALS) as listener:
+            return listener.answer.status_code == 200
+
+    async with listening(events, headers=CREDENTIALS) as first:
+        await first.until("status")
+        async with listening(events, headers=CREDENTIALS) as second:
+            await second.until("status")
+            async with httpx.AsyncClient(headers=CREDENTIALS) as http:
+                refused = await http.get(events)
+            problem(refused, 429, "too_many_streams")
+            assert int(refused.headers["retry-after"]) > 0
+            async with listening(events, headers={"X-API-Key": key["api_key"]}) as other:
+                await other.until("status")
+        await until(is_admitted)
+    await until(no_one_listens(served))
+    assert not served.app.state.runtime.streams._open
+
+
+def test_a_stream_that_never_began_is_forgotten() -> None:
+    streams = OpenStreams()
+    for _ in range(3 * MOST_STREAMS):
+        streams.admit(EVERYBODY, OpenStreams())
+    gc.collect()
+    kept = [OpenStreams() for _ in range(MOST_STREAMS)]
+    for listener in kept:
+        streams.admit(EVERYBODY, listener)
+    with pytest.raises(TooManyRequests):
+        streams.admit(EVERYBODY, OpenStreams())
 
 
 async def test_a_ticket_opens_one_batchs_stream_and_nothing_else(

@@ -5,9 +5,10 @@ import signal
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.main import create_app
-from app.repositories.database import Database, connect
+from app.repositories.database import Database, DatabaseUnsuitable, connect
 from app.repositories.embedded_mongod import EmbeddedMongod
 from app.repositories.migrations import CODE_VERSION
 from tests.api.conftest import problem, running
@@ -65,3 +66,14 @@ async def test_it_ends_when_data_comes_that_it_would_misread(
             return told == [signal.SIGTERM]
 
         await until(is_told)
+
+
+async def test_it_does_not_start_on_data_that_it_would_misread(mongod: EmbeddedMongod, database: Database) -> None:
+    newer = {"version": CODE_VERSION + 1, "min_code_version": CODE_VERSION + 1}
+    await database.collection("schema").insert_one({"_id": "schema", **newer})
+    app = create_app(make_settings(mongod.uri, mongodb_database=NAME))
+    with capture_logs() as log, pytest.raises(DatabaseUnsuitable, match="Start the newer Cadencia"):
+        async with running(app):
+            pass
+    assert [(entry["event"], entry["log_level"]) for entry in log] == [("mongodb_unsuitable", "critical")]
+    assert await database.collection("jobs").index_information() == {}

@@ -8,7 +8,9 @@ from ipaddress import IPv4Address, ip_address
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from app.config import Settings
 from app.domain.jobs import JobState
 from app.domain.messages import Message
 from app.domain.untold import Untold, as_it_was
@@ -202,3 +204,12 @@ def test_a_job_is_told_as_it_was_when_it_happened() -> None:
     # What ended without a call keeps what is known of the calls before.
     cancelled = Untold(event_id="contact_final_1", type=EventType.CONTACT_FINAL, at=NOW, state=JobState.CANCELLED)
     assert (as_it_was(now, cancelled).report, as_it_was(now, cancelled).history) == (later, records)
+
+
+def test_no_delivery_leaves_the_log_before_its_last_try() -> None:
+    asking_for_the_longest = [wait_after(tried, 1, LONGEST_WAIT) for tried in range(1, MOST_TRIES)]
+    longest = sum((wait + LONGEST_REST for wait in asking_for_the_longest if wait), timedelta())
+    shortest = {"mongodb_uri": "mongodb://h", "webhook_log_days": 3}
+    assert longest < timedelta(days=Settings.model_validate(shortest).webhook_log_days)
+    with pytest.raises(ValidationError, match="webhook_log_days"):
+        Settings.model_validate(shortest | {"webhook_log_days": 2})

@@ -1,7 +1,9 @@
 """/batches/{batch_id}/events: a batch's progress as it happens."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -39,12 +41,13 @@ async def create_events_ticket(batch_id: str, container: ContainerDep, principal
     summary="A batch's progress as it happens",
     response_class=Response,
     responses={**DOCUMENTED, 204: {"description": "`Last-Event-ID` says that the batch was over, and it is."}}
-    | problems(404),
+    | problems(404, 429),
 )
 async def stream_batch_events(
     batch_id: str,
     container: ContainerDep,
     runtime: RuntimeDep,
+    principal: PrincipalDep,
     language: LanguageDep,
     last_event_id: Annotated[
         str | None, Header(alias="Last-Event-ID", description="The log's lines after this one; else the newest.")
@@ -57,13 +60,24 @@ async def stream_batch_events(
     the log, with an `id` to go on from; `unavailable` says that MongoDB is away, and the next `status` that it is back;
     `gone` that the batch was deleted; `over`, the last one, has the final status.
 
-    It ends after as long as an access token lives, and when the server stops: come back with `Last-Event-ID`.
+    It ends after as long as an access token lives, and when the server stops: come back with `Last-Event-ID`. One user
+    or key may have twenty open at one process.
     """
     look = await container.live_batches.look(batch_id)
     if last_event_id == OVER and look.looks_idle:
         return Response(status_code=HTTPStatus.NO_CONTENT)
     live = _Live(container, runtime.stopping, batch_id, language, last_event_id)
-    return stream(live.events(look))
+    runtime.streams.admit(principal, live)
+    return stream(_counted(live, look, partial(runtime.streams.ended, principal, live)))
+
+
+async def _counted(live: "_Live", look: Look, ended: Callable[[], None]) -> AsyncIterator[bytes]:
+    try:
+        async with aclosing(live.events(look)) as events:
+            async for said in events:
+                yield said
+    finally:
+        ended()
 
 
 class _Live:
@@ -81,7 +95,7 @@ class _Live:
         self._told: set[str] = set()
         """The lines of the look before."""
 
-    async def events(self, look: Look) -> AsyncIterator[bytes]:
+    async def events(self, look: Look) -> AsyncGenerator[bytes, None]:
         clock = self._container.clock
         ends_at = clock.monotonic() + 60 * self._container.settings.access_token_minutes
         said_at = clock.monotonic()

@@ -393,6 +393,16 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "expires_at ya pasó. Elija un momento futuro, o no lo envíe para que no venza.",
         "en": "expires_at is in the past. Choose a time to come, or leave it out for good.",
     },
+    "too_many_streams": {
+        "es": (
+            "Hay demasiados seguimientos en vivo abiertos a la vez con este usuario o clave. Cierre alguno, o "
+            "inténtelo de nuevo en {seconds} segundos."
+        ),
+        "en": (
+            "Too many live streams are open at once with this user or key. Close one, or try again in {seconds} "
+            "seconds."
+        ),
+    },
     "too_many_files": {
         "es": "Se están preparando demasiados archivos a la vez. Inténtelo de nuevo en {seconds} segundos.",
         "en": "Too many files are being made at once. Try again in {seconds} seconds.",
