@@ -408,6 +408,7 @@ async def test_workers_of_older_code_leave_before_the_data_changes(database: Dat
         await asyncio.wait_for(running, 30)
     finally:
         running.cancel()
+        await asyncio.wait([running])
     assert (await schema_of(database))["version"] == CODE_VERSION + 1
     new = await workers.get("new:1")
     assert new is not None
@@ -431,6 +432,7 @@ async def test_apis_of_older_code_get_their_time_to_notice(database: Database) -
         await asyncio.wait_for(running, 30)
     finally:
         running.cancel()
+        await asyncio.wait([running])
     assert (await schema_of(database))["version"] == CODE_VERSION + 1
 
 
