@@ -1,6 +1,6 @@
 """Accounts in MongoDB. The money moves here are each one conditional update on the account's own document."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +23,7 @@ from app.repositories.documents import (
     to_document,
     with_names,
 )
+from app.repositories.together import Together
 from app.repositories.turns import advance_turns
 
 
@@ -30,6 +31,7 @@ class MongoAccounts(Repository):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._accounts = database.collection("accounts")
+        self._together: Together[str, None, Account | None] = Together(self._get)
 
     @guarded
     async def insert(self, account: Account) -> bool:
@@ -39,8 +41,11 @@ class MongoAccounts(Repository):
             return False
         return True
 
-    @guarded
     async def get(self, account_id: str) -> Account | None:
+        return await self._together.ask(account_id, None)
+
+    @guarded
+    async def _get(self, account_id: str, _: Sequence[None]) -> Account | None:
         return optional(Account, await self._accounts.find_one({"_id": account_id}))
 
     @guarded
@@ -77,11 +82,11 @@ class MongoAccounts(Repository):
     @guarded
     async def reserve(self, account_id: str, attempt_id: str, units: Decimal) -> bool:
         reservation = f"reservations.{attempt_id}"
-        account = await self._changed(
+        result = await self._accounts.update_one(
             {"_id": account_id, "funds.free": {"$gte": units}, reservation: {"$exists": False}},
             {"$inc": {"funds.free": -units}, "$set": {reservation: units}},
         )
-        if account is not None:
+        if result.matched_count:
             return True
         return await self._accounts.find_one({"_id": account_id, reservation: {"$exists": True}}) is not None
 

@@ -1,5 +1,6 @@
 """Batches and their logs in MongoDB."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +25,7 @@ from app.repositories.documents import (
     to_document,
     with_names,
 )
+from app.repositories.together import Together
 from app.repositories.turns import advance_turns
 from app.repositories.untold import pushed_untold, to_be_told
 
@@ -42,6 +44,9 @@ class MongoBatches(Repository):
         self._batches = database.collection("batches")
         self._logs = database.collection("batch_logs")
         self._contacts = database.collection("batch_contacts")
+        self._gets: Together[str, None, Batch | None] = Together(self._get)
+        self._wakes: Together[str, tuple[datetime, Pace | None], None] = Together(self._wake)
+        self._wakes_of_blocked: Together[tuple[str, str], datetime, None] = Together(self._wake_blocked)
 
     @guarded
     async def insert(self, batch: Batch) -> bool:
@@ -51,8 +56,11 @@ class MongoBatches(Repository):
             return False
         return True
 
-    @guarded
     async def get(self, batch_id: str) -> Batch | None:
+        return await self._gets.ask(batch_id, None)
+
+    @guarded
+    async def _get(self, batch_id: str, _: Sequence[None]) -> Batch | None:
         return optional(Batch, await self._batches.find_one({"_id": batch_id}))
 
     @guarded
@@ -205,17 +213,28 @@ class MongoBatches(Repository):
         match = {"_id": batch.batch_id, "revision": batch.revision, "block": {"$exists": True}}
         return (await self._batches.update_one(match, {"$unset": {"block": ""}})).modified_count == 1
 
-    @guarded
     async def wake(self, batch_id: str, at: datetime, call: Pace | None = None) -> None:
+        await self._wakes.ask(batch_id, (at, call))
+
+    @guarded
+    async def _wake(self, batch_id: str, wakes: Sequence[tuple[datetime, Pace | None]]) -> None:
+        added: Counter[str] = Counter()
+        for _, call in wakes:
+            added.update(_added(call))
+        at = min(at for at, _ in wakes)
         # Only these have work that may be due: a paused or final batch gets its `wake_at` from whatever opens it again,
         # and of one that is scheduled or being imported it says when that is over.
         await self._batches.update_one(
             {"_id": batch_id, "wake_at": {"$exists": True}, "status": {"$in": _WITH_WORK}},
-            {"$min": {"wake_at": at}, "$inc": {"revision": 1, **_added(call)}},
+            {"$min": {"wake_at": at}, "$inc": {"revision": 1, **added}},
         )
 
-    @guarded
     async def wake_blocked(self, account_id: str, code: str, at: datetime) -> None:
+        await self._wakes_of_blocked.ask((account_id, code), at)
+
+    @guarded
+    async def _wake_blocked(self, blocked: tuple[str, str], times: Sequence[datetime]) -> None:
+        (account_id, code), at = blocked, min(times)
         await self._batches.update_many(
             {"account_id": account_id, "block.reason.code": code, "wake_at": {"$gt": at}},
             {"$set": {"wake_at": at}, "$inc": {"revision": 1}},
@@ -304,5 +323,5 @@ def _logged(document: Document) -> LoggedEntry:
     return LoggedEntry.model_validate({**document, "entry_id": str(document["_id"])})
 
 
-def _added(call: Pace | None) -> Document:
+def _added(call: Pace | None) -> dict[str, Any]:
     return {} if call is None else {f"pace.{name}": value for name, value in call if value}

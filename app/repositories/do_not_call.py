@@ -9,18 +9,25 @@ from pymongo import DESCENDING, UpdateOne
 from app.domain.do_not_call import DoNotCallEntry
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import from_document, to_document
+from app.repositories.together import Together
 
 
 class MongoDoNotCallList(Repository):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._entries = database.collection("do_not_call")
+        self._together: Together[str, Sequence[str], list[Document]] = Together(self._standing)
 
-    @guarded
     async def standing(self, account_id: str, keys: Sequence[str]) -> list[DoNotCallEntry]:
         """An entry that cannot be read raises: it may be the one that forbids the call."""
+        found = await self._together.ask(account_id, keys)
+        return [from_document(DoNotCallEntry, {**entry}) for entry in found if entry["key"] in keys]
+
+    @guarded
+    async def _standing(self, account_id: str, asked: Sequence[Sequence[str]]) -> list[Document]:
+        keys = {key for each in asked for key in each}
         match = {"key": {"$in": list(keys)}, "account_id": {"$in": [account_id, None]}}
-        return [from_document(DoNotCallEntry, document) async for document in self._entries.find(match)]
+        return await self._entries.find(match).to_list()
 
     @guarded
     async def add(self, entries: Sequence[DoNotCallEntry]) -> int:

@@ -36,6 +36,7 @@ from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import from_document, optional, plain, readable, set_or_unset
 from app.repositories.jobs import only_duplicates
 from app.repositories.timelines import WITHOUT_TIMELINE, appended, pushed
+from app.repositories.together import Together
 from app.repositories.untold import pushed_untold, to_be_told
 
 HISTORY_KEPT = 50
@@ -49,13 +50,14 @@ PUT_ASIDE = timedelta(minutes=10)
 _HELD = ("slot", "provider_slot", "worker_id", "lease_until", "attempt_id", "heard_call_ids", "heard_at")
 """The fields of a job that is in somebody's hands."""
 
-_OF_PERSON = {"state": True, "history": True}
+_OF_PERSON = {"state": True, "history": True, "person_keys": True}
 
 
 class MongoJobQueue(Repository):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._jobs = database.collection("jobs")
+        self._held: Together[str, Sequence[str], list[Document]] = Together(self._held_of_persons)
 
     # Claiming ------------------------------------------------------------------------------------------------------
 
@@ -291,26 +293,38 @@ class MongoJobQueue(Repository):
             ),
         )
 
-    @guarded
     async def others_of_person(self, job: Job, since: datetime | None) -> list[OtherJob]:
-        """A job that is in somebody's hands holds a slot, so without `since` no more than the account's limit is read.
+        """A job that is in somebody's hands holds a slot, so without `since` no more than the account's limit is read,
+        by all who ask at the same time together.
 
         Both indexes hold keys that do not change between lease and settlement: a job that goes from state to state
         meanwhile is not overlooked.
         """
-        match: Document = {
+        if since is None:
+            found = await self._held.ask(job.account_id, job.person_keys)
+        else:
+            found = await self._of_person(job, since)
+        return [
+            from_document(OtherJob, {**other})
+            for other in found
+            if other["_id"] != job.job_id and not set(job.person_keys).isdisjoint(other["person_keys"])
+        ]
+
+    @guarded
+    async def _held_of_persons(self, account_id: str, asked: Sequence[Sequence[str]]) -> list[Document]:
+        keys = {key for each in asked for key in each}
+        match = {"account_id": account_id, "person_keys": {"$in": list(keys)}, "slot": {"$gte": 0}}
+        return await self._jobs.find(match, _OF_PERSON, hint="slot").to_list()
+
+    @guarded
+    async def _of_person(self, job: Job, since: datetime) -> list[Document]:
+        match = {
             "account_id": job.account_id,
             "person_keys": {"$in": job.person_keys},
             "_id": {"$ne": job.job_id},
+            "$or": [{"slot": {"$gte": 0}}, {"updated_at": {"$gte": since}}],
         }
-        held: Document = {"slot": {"$gte": 0}}
-        if since is None:
-            cursor = self._jobs.find({**match, **held}, _OF_PERSON, hint="slot")
-        else:
-            cursor = self._jobs.find(
-                {**match, "$or": [held, {"updated_at": {"$gte": since}}]}, _OF_PERSON, hint="person"
-            )
-        return [from_document(OtherJob, document) async for document in cursor]
+        return await self._jobs.find(match, _OF_PERSON, hint="person").to_list()
 
     @guarded
     async def still_mine(self, job: Job) -> Job | None:
