@@ -8,6 +8,8 @@ import typer
 
 from benchmarks import calls, claim, imports, reading, tables
 from benchmarks.backlog import Mix
+from benchmarks.rivals.report import parse_cases, run
+from benchmarks.rivals.systems import SYSTEMS
 from benchmarks.site import Site, alone
 
 
@@ -16,11 +18,12 @@ def main(
     rows: Annotated[str, typer.Option(help="Rows of lists, such as 1k,10k for a quick look.")] = tables.SIZES,
     contacts: Annotated[str, typer.Option(help="Contacts of batches, such as 1k,10k.")] = imports.SIZES,
     stored: Annotated[str, typer.Option(help="Jobs behind the pages that are polled, such as 10k.")] = reading.SIZES,
+    rivals: Annotated[str, typer.Option(help="Backlogs beside other queues, such as 1k.")] = "1k,100k",
     pandas_python: Annotated[str, typer.Option(help="An interpreter that has pandas and openpyxl.")] = sys.executable,
 ) -> None:
     """Print what things cost on this machine. Give it to nobody else meanwhile."""
     backlogs, lists, created = claim.parse_sizes(sizes), claim.parse_sizes(rows), claim.parse_sizes(contacts)
-    jobs = claim.parse_sizes(stored)
+    jobs, beside_others = claim.parse_sizes(stored), parse_cases(rivals, ",".join(Mix), "1")
 
     async def all_of_them(site: Site) -> str:
         of_claims = await claim.report(site, backlogs, list(Mix), claim.BATCHES)
@@ -30,6 +33,7 @@ def main(
         return "\n\n".join((of_claims, of_calls, of_imports, of_pages, await tables.report(site, lists, pandas_python)))
 
     asyncio.run(alone(all_of_them))
+    print(run(beside_others, SYSTEMS, rounds=3, seconds=5, minutes=60))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ LIMIT = 50
 TEMPLATES = 1000
 CHUNK = 5000
 BESIDE = 200
-"""Jobs that are due where the backlog is in the future or finished."""
+"""Jobs that are due where the backlog is in the future or finished, unless it says otherwise."""
 
 ALWAYS = CallingHours.model_validate(
     {"start": "00:00", "end": "00:00", "days_of_week": range(7), "timezone": "America/Santiago"}
@@ -49,14 +49,15 @@ class Backlog:
     size: int
     mix: Mix
     batches: int
+    beside: int = BESIDE
 
     @property
     def due(self) -> int:
-        return self.size if self.mix is Mix.DUE else BESIDE
+        return self.size if self.mix is Mix.DUE else self.beside
 
     @property
     def total(self) -> int:
-        return self.size if self.mix is Mix.DUE else self.size + BESIDE
+        return self.size if self.mix is Mix.DUE else self.size + self.beside
 
 
 class Filler:

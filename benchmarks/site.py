@@ -78,13 +78,13 @@ async def server_status(container: Container) -> dict[str, Any]:
     return status
 
 
-async def circumstances(container: Container) -> str:
+async def circumstances(container: Container, cache_gb: float = CACHE_GB) -> str:
     """Machine, versions, date and load, as a line of Markdown."""
     status = await server_status(container)
     packages = ", ".join(f"{name} {version(name)}" for name in ("pymongo", "pydantic"))
     return (
         f"{Clock().now():%Y-%m-%d %H:%M} UTC, {os.cpu_count()} × {_processor()}, Python {platform.python_version()}, "
-        f"{packages}, MongoDB {status['version']} with {CACHE_GB:g} GB of cache, load {load()}."
+        f"{packages}, MongoDB {status['version']} with {cache_gb:g} GB of cache, load {load()}."
     )
 
 

@@ -101,7 +101,7 @@ def main(
     given = {"worker_concurrency": concurrency, "worker_health_file": health_file, "worker_metrics_port": metrics_port}
     settings = settings.model_copy(update={key: value for key, value in given.items() if value is not None})
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as loop:
+        with asyncio.Runner(loop_factory=loop_factory()) as loop:
             if drain:
                 drained = loop.run(_drain(settings, None if everywhere else worker_id, everywhere, within))
                 raise typer.Exit(0 if drained else 1)
@@ -287,7 +287,7 @@ def _stop(control: WorkerControl, signal_name: str) -> None:
     control.stopping.set()
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """uvloop where there is one."""
     try:
         import uvloop

@@ -1,0 +1,1 @@
+"""The engine beside other job queues: `python -m benchmarks.rivals --help`."""

@@ -1,0 +1,127 @@
+"""What was measured, in a file that several runs may add to, and the tables that are made of it."""
+
+import json
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+OURS = "Cadencia"
+
+
+class Case(NamedTuple):
+    """A row of the table: `size` jobs of a kind, with some that are due where that kind is not."""
+
+    mix: str
+    size: int
+    batches: int
+
+    @property
+    def title(self) -> str:
+        return f"{self.size:,} {self.mix}" + (f", {self.batches} batches" if self.batches > 1 else "")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One system in one case, once."""
+
+    system: str
+    mix: str
+    size: int
+    batches: int
+    jobs: int
+    seconds: float
+    server_ms: float
+    """CPU of the system's server a job."""
+    worker_ms: float
+    """CPU of its workers a job."""
+    load: float
+    """The machine's when it began."""
+
+    @property
+    def case(self) -> Case:
+        return Case(self.mix, self.size, self.batches)
+
+    @property
+    def jobs_a_second(self) -> float:
+        return self.jobs / self.seconds
+
+
+class Medians(NamedTuple):
+    jobs_a_second: float
+    server_ms: float
+    worker_ms: float
+    rounds: int
+
+
+def remember(path: Path, measurement: Measurement) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps(asdict(measurement)) + "\n")
+
+
+def remembered(path: Path) -> list[Measurement]:
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [Measurement(**json.loads(line)) for line in lines]
+
+
+def medians(measurements: Iterable[Measurement]) -> dict[tuple[Case, str], Medians]:
+    """By case and system, in the order of their first measurement."""
+    found: dict[tuple[Case, str], list[Measurement]] = {}
+    for one in measurements:
+        found.setdefault((one.case, one.system), []).append(one)
+    return {
+        key: Medians(
+            statistics.median(one.jobs_a_second for one in same),
+            statistics.median(one.server_ms for one in same),
+            statistics.median(one.worker_ms for one in same),
+            len(same),
+        )
+        for key, same in found.items()
+    }
+
+
+def tables(measurements: Sequence[Measurement], systems: Sequence[str], missing: Mapping[str, str]) -> str:
+    """Jobs a second and CPU-ms a job, a column a system. `missing`: why a system could not be run at all."""
+    found = medians(measurements)
+    cases = sorted({case for case, _ in found}, key=lambda case: (_MIXES.index(case.mix), case.batches, case.size))
+    speed, cpu = _head(systems), _head(systems)
+    for case in cases:
+        row = [found.get((case, system)) for system in systems]
+        best = max((one.jobs_a_second for one in row if one), default=0)
+        speed.append(_line([case.title, *(_speed(one, best) for one in row)]))
+        cpu.append(_line([case.title, *(_cpu(one) for one in row)]))
+    lines = ["Jobs a second:", "", *speed, "", "CPU-ms a job, server + workers:", "", *cpu]
+    lines += ["", *(f"Not run: {name}: {reason}" for name, reason in missing.items())] if missing else []
+    rounds = [one.rounds for one in found.values()]
+    loads = [one.load for one in measurements]
+    if rounds:
+        lines += ["", f"Medians of {_span(rounds)} rounds; load {min(loads):.1f} to {max(loads):.1f} when one began."]
+    return "\n".join(lines)
+
+
+_MIXES = ("due", "future", "finished")
+
+
+def _span(numbers: Sequence[int]) -> str:
+    least, most = min(numbers), max(numbers)
+    return str(least) if least == most else f"{least} to {most}"
+
+
+def _head(systems: Sequence[str]) -> list[str]:
+    return [_line(["Backlog", *systems]), _line(["---", *["---:"] * len(systems)])]
+
+
+def _speed(one: Medians | None, best: float) -> str:
+    if one is None:
+        return "–"
+    figure = f"{one.jobs_a_second:,.0f}" if one.jobs_a_second >= 10 else f"{one.jobs_a_second:.1f}"
+    return f"**{figure}**" if one.jobs_a_second == best else figure
+
+
+def _cpu(one: Medians | None) -> str:
+    return "–" if one is None else f"{one.server_ms:.2g} + {one.worker_ms:.2g}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
