@@ -45,6 +45,8 @@ async function work(_mix, path) {
   const agenda = new Agenda({
     backend: new MongoBackend({ address }),
     processEvery: 100,
+    // Without one it locks all that is due, one by one, before it runs the first.
+    defaultLockLimit: 2 * AT_ONCE,
     maxConcurrency: AT_ONCE,
     defaultConcurrency: AT_ONCE,
   });
