@@ -208,13 +208,18 @@ def _plain(
 
 
 async def _line(name: str, rows: int, command: list[str]) -> list[str]:
-    say(f"  {name}")
-    found = await asyncio.to_thread(measured, command)
+    """Also told at once: a large size takes long enough to be broken off."""
+    line = _told(name, rows, await asyncio.to_thread(measured, command))
+    say(line)
+    return [line]
+
+
+def _told(name: str, rows: int, found: Figures | None) -> str:
     if found is None:
-        return [f"| {rows:,} | {name} | failed | | | | |"]
+        return f"| {rows:,} | {name} | failed | | | | |"
     child = f"{found.child_mb:.0f}" if found.child_mb else ""
     speed = f"{found.seconds:.1f} | {rows / found.seconds:,.0f} | {found.cpu_seconds:.1f}"
-    return [f"| {rows:,} | {name} | {speed} | {found.process_mb:.0f} | {child} |"]
+    return f"| {rows:,} | {name} | {speed} | {found.process_mb:.0f} | {child} |"
 
 
 def _head(what: str) -> list[str]:

@@ -6,13 +6,12 @@ opened.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import IO, Self, cast
 
 from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import Cell
 from openpyxl.styles import Font
 from openpyxl.worksheet.dimensions import ColumnDimension
@@ -45,8 +44,7 @@ class WorkbookWriter:
         self._file = file
         self._most_rows = most_rows
         self._book = Workbook(write_only=True)
-        self._bold = Font(bold=True)
-        self._sheet: Worksheet | None = None
+        self._sheet: _Sheet | None = None
         self._name, self._header = "", list[str]()
         self._part = self._rows = 0
 
@@ -68,41 +66,72 @@ class WorkbookWriter:
         for row in rows:
             if self._rows == self._most_rows:
                 self._begin_part()
-            self._add(row)
+            assert self._sheet is not None  # noqa: S101 - begin_sheet comes first
+            self._sheet.add(row)
+            self._rows += 1
 
     def _begin_part(self) -> None:
         self._part += 1
         name = self._name if self._part == 1 else f"{self._name} {self._part}"
+        self._sheet, self._rows = _Sheet(self._book, name, self._header), 1
+
+
+class _Sheet:
+    def __init__(self, book: Workbook, name: str, header: list[str]) -> None:
         # A WriteOnlyWorksheet, which borrows from Worksheet whatever is used here; its own type does not say so.
-        sheet = cast("Worksheet", self._book.create_sheet(name))
+        sheet = cast("Worksheet", book.create_sheet(name))
         sheet.freeze_panes = "A2"
-        columns = ColumnDimension(sheet, index="A", min=1, max=max(len(self._header), 1), width=_WIDTH)
+        columns = ColumnDimension(sheet, index="A", min=1, max=max(len(header), 1), width=_WIDTH)
         columns.number_format = _TEXT
         sheet.column_dimensions["A"] = columns
-        self._sheet, self._rows = sheet, 0
-        self._add(self._header, bold=True)
+        self._sheet = sheet
+        self._text, self._time, self._number = _Cell(sheet, _TEXT), _Cell(sheet, _TIME), _Cell(sheet, _NUMBER)
+        sheet.append([_Cell(sheet, _TEXT, Font(bold=True)).holding(text) if text else None for text in header])
 
-    def _add(self, row: WrittenRow, *, bold: bool = False) -> None:
-        assert self._sheet is not None  # noqa: S101 - begin_sheet comes first
-        sheet = self._sheet
-        cells = [None if value is None or value == "" else _cell(sheet, value) for value in row]
-        if bold:
-            for cell in filter(None, cells):
-                cell.font = self._bold
-        sheet.append(cells)
-        self._rows += 1
+    def add(self, row: WrittenRow) -> None:
+        self._sheet.append(self._cells(row))  # type: ignore[arg-type] # a generator it is; the stub names its class
+
+    def _cells(self, row: WrittenRow) -> Generator[Cell | None, None, None]:
+        """Each is written before the next is asked for."""
+        for value in row:
+            if value is None or value == "":
+                yield None
+            elif isinstance(value, str):
+                yield self._text.holding(value)
+            else:
+                yield (self._time if isinstance(value, datetime) else self._number).holding(value)
 
 
-def _cell(sheet: Worksheet, value: WrittenCell) -> Cell:
-    cell: Cell = WriteOnlyCell(sheet)
-    if isinstance(value, str):
-        cell.value = _text(value)
-        cell.data_type = "s"  # whatever openpyxl concluded
-        cell.number_format = _TEXT
-    else:
-        cell.value = value
-        cell.number_format = _TIME if isinstance(value, datetime) else _NUMBER
-    return cell
+class _Cell(Cell):
+    """A cell of one format that is written again and again, each time with another value in it.
+
+    With one for each value openpyxl takes half as long again: it looks up the style of each, and describes each for the
+    text of an error that it catches itself.
+    """
+
+    has_style = True
+
+    def __init__(self, sheet: Worksheet, number_format: str, font: Font | None = None) -> None:
+        super().__init__(sheet, row=1, column=1)
+        self.number_format = number_format
+        if font is not None:
+            self.font = font
+        self._known_style = super().style_id
+
+    @property
+    def style_id(self) -> int:
+        return self._known_style
+
+    def __repr__(self) -> str:
+        return "a cell"
+
+    def holding(self, value: WrittenCell) -> Self:
+        if isinstance(value, str):
+            self._value = _text(value)
+            self.data_type = "s"  # whatever openpyxl would conclude
+        else:
+            self.value = value
+        return self
 
 
 def _text(text: str) -> str:
