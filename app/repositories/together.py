@@ -42,10 +42,12 @@ class Together(Generic[K, Q, A]):
         return await asyncio.shield(group.task)
 
     async def _answer(self, kind: K, group: _Group[Q, A], last: "asyncio.Task[A] | None") -> A:
-        if last is not None:
-            await asyncio.wait([last])
-        # Who asks from here on is too late for this one.
-        del self._gathering[kind]
+        try:
+            if last is not None:
+                await asyncio.wait([last])
+        finally:
+            # Who asks from here on is too late for this one.
+            del self._gathering[kind]
         task = group.task
         assert task is not None  # noqa: S101 - it is this one
         self._under_way[kind] = task
