@@ -120,7 +120,11 @@ def _speed(one: Medians | None, best: float) -> str:
 
 
 def _cpu(one: Medians | None) -> str:
-    return "–" if one is None else f"{one.server_ms:.2g} + {one.worker_ms:.2g}"
+    return "–" if one is None else f"{_ms(one.server_ms)} + {_ms(one.worker_ms)}"
+
+
+def _ms(number: float) -> str:
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
 def _line(cells: Sequence[str]) -> str:
