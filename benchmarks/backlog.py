@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -137,17 +137,25 @@ async def customer(container: Container, account_id: str) -> None:
     )
 
 
-async def campaign(container: Container, account_id: str, people: list[dict[str, Any]]) -> Batch:
-    """A running batch of the account, open at every hour."""
+async def campaign(
+    container: Container,
+    account_id: str,
+    people: list[dict[str, Any]],
+    *,
+    hours: CallingHours = ALWAYS,
+    longest: int = 300,
+    scheduled_at: datetime | None = None,
+) -> Batch:
+    """A running batch of the account, or one that begins at `scheduled_at`; `longest` of a call in seconds."""
     new = NewBatch(
         account_id=account_id,
         name="Cobranza noviembre",
         description=None,
         script_content="Hola {{nombre}}, le llamo de {{empresa}} por su deuda de {{monto_deuda}}.",
         voice_settings=VoiceSettings(),
-        call_settings=CallSettings(hours=ALWAYS, max_attempts=1),
-        schedule_type=ScheduleType.IMMEDIATE,
-        scheduled_at=None,
+        call_settings=CallSettings(hours=hours, max_attempts=1, max_call_duration=longest),
+        schedule_type=ScheduleType.SCHEDULED if scheduled_at else ScheduleType.IMMEDIATE,
+        scheduled_at=scheduled_at,
         recurring=None,
         priority=Priority.NORMAL,
         budget=None,

@@ -1,8 +1,6 @@
 """What a call costs a worker process and mongod: `python -m benchmarks.calls --at-once 400`."""
 
 import asyncio
-import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -10,10 +8,11 @@ from typing import Annotated
 import typer
 
 from app.bootstrap import Container
-from app.config import Settings, inherited_environment
+from app.config import Settings
 from benchmarks.backlog import LIMIT, campaign, contacts, customer
-from benchmarks.site import HOME, Site, alone, circumstances, cpu_seconds, load, say
-from scripts.dev_stack import SIMULATOR_KEY, Part, free_port, start
+from benchmarks.site import Site, alone, circumstances, cpu_seconds, load, say
+from benchmarks.telephony import check, telephony
+from scripts.dev_stack import Part
 
 AT_ONCE = 400
 TURNS = 3
@@ -34,7 +33,7 @@ async def report(site: Site, at_once: int) -> str:
     async with site.container(DATABASE) as container:
         about = await circumstances(container)
         async with calling(site, DATABASE, at_once) as worker:
-            await until_started(container, worker)
+            await container.synchronise_clock()
             at = container.clock.monotonic()
             before = cpu_seconds(worker.process.pid), cpu_seconds(site.mongod_pid)
             await _create(container, calls)
@@ -55,38 +54,9 @@ async def report(site: Site, at_once: int) -> str:
 @asynccontextmanager
 async def calling(site: Site, database: str, at_once: int) -> AsyncIterator[Part]:
     """A worker process and the simulator that it calls through."""
-    port = free_port(0)
-    script = HOME / "simulator.json"
-    script.write_text(json.dumps({"knobs": {"concurrency_limit": 0}}))
-    environment = inherited_environment() | {
-        "MONGODB_URI": site.uri,
-        "MONGODB_DATABASE": database,
-        "RETELL_BASE_URL": f"http://127.0.0.1:{port}",
-        "RETELL_API_KEY": SIMULATOR_KEY,
-        "RETELL_FROM_NUMBER": "+56226000000",
-        "RETELL_CALLS_PER_SECOND": "0",
-        **{name.upper(): str(Settings.model_fields[name].default / SPEED) for name in PACE},
-        "LOG_FORMAT": "json",
-    }
-    options = ["--port", str(port), "--speed", str(SPEED), "--api-key", SIMULATOR_KEY, "--seed", "1"]
-    simulator = start(
-        "simulator",
-        [sys.executable, "-m", "scripts.retell_simulator", *options, "--script", str(script)],
-        environment,
-        HOME,
-    )
-    worker = start(
-        "worker",
-        [sys.executable, "-m", "workers.call_worker", "--concurrency", str(at_once)],
-        environment,
-        HOME,
-    )
-    try:
-        yield worker
-    finally:
-        for part in (worker, simulator):
-            part.process.terminate()
-            await asyncio.to_thread(part.process.wait)
+    pace = {name.upper(): str(Settings.model_fields[name].default / SPEED) for name in PACE}
+    async with telephony(site, database, speed=SPEED) as phones:
+        yield await phones.worker("worker", at_once, **pace)
 
 
 async def _create(container: Container, calls: int) -> None:
@@ -99,30 +69,18 @@ async def _create(container: Container, calls: int) -> None:
         await campaign(container, account_id, contacts(share, first=number * share))
 
 
-async def until_started(container: Container, worker: Part) -> None:
-    while "worker_started" not in worker.log.read_text("utf-8"):
-        _check(worker)
-        await asyncio.sleep(0.2)
-    await container.synchronise_clock()
-
-
 async def _until_done(container: Container, worker: Part, calls: int) -> int:
     """Wait until every job is final; the most that were seen in calls at once."""
     jobs = container.database.collection("jobs")
     most = 0
     while True:
-        _check(worker)
+        check(worker)
         done = await jobs.count_documents({"finished_at": {"$exists": True}})
         most = max(most, await jobs.count_documents({"state": "in_call"}))
         say(f"  {done:,} of {calls:,} calls are over")
         if done >= calls:
             return most
         await asyncio.sleep(2)
-
-
-def _check(worker: Part) -> None:
-    if not worker.alive:
-        raise RuntimeError(f"the worker ended; its log said: {worker.log.read_text('utf-8')[-2000:]}")
 
 
 def main(

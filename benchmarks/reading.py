@@ -15,7 +15,7 @@ import typer
 from app.bootstrap import Container
 from benchmarks.backlog import ACCOUNT
 from benchmarks.called import SPAN, filled
-from benchmarks.calls import calling, until_started
+from benchmarks.calls import calling
 from benchmarks.claim import parse_sizes
 from benchmarks.served import served
 from benchmarks.site import Site, alone, circumstances, cpu_seconds, load, say
@@ -59,7 +59,7 @@ async def report(site: Site, sizes: list[int]) -> str:
                 served(site, container, database, connections=CLIENTS + 10) as (api, http),
                 calling(site, database, AT_ONCE) as worker,
             ):
-                await until_started(container, worker)
+                await container.synchronise_clock()
                 since = container.clock.now()
                 for name, path in routes(batch_id).items():
                     rows.append(await Measured(container, api, http, path).row(size, name))

@@ -17,6 +17,7 @@ from typing import Any
 from app.bootstrap import Container, open_container
 from app.clock import Clock
 from app.config import Settings
+from app.log_config import configure_logging
 from app.repositories.embedded_mongod import start_embedded_mongod
 from app.services.worker_control import WorkerControl
 
@@ -109,5 +110,6 @@ async def alone(measure: Callable[[Site], Awaitable[str]]) -> None:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine is run by one
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    configure_logging("console", "WARNING")
     async with own_mongod() as site:
         print(await measure(site))
