@@ -16,6 +16,7 @@ A dependency that is away makes a loop wait with backoff and say so; it never en
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -30,6 +31,7 @@ log = structlog.get_logger("worker")
 LONGEST_BACKOFF_SECONDS = 15.0
 HANDOVER_SECONDS = 5.0
 COALESCE_SECONDS = 0.05
+"""Places that come free together are filled together, and what becomes due together is taken together."""
 DRAIN_LOOK_SECONDS = 0.5
 MOST_AT_ONCE = 50
 """Items started together; more would queue for the database so long that their intents grow stale unsent."""
@@ -50,6 +52,10 @@ class Work(Protocol[I]):
     @property
     def must_wait(self) -> bool:
         """Whether the last claim left work undone that it may take soon."""
+
+    @property
+    def next_due_in(self) -> float:
+        """Seconds until there may be something to claim that the last look could not find yet; may be infinite."""
 
     async def adopt(self, in_hand: Container[str]) -> list[I]: ...
     async def process(self, job: I) -> None: ...
@@ -109,7 +115,7 @@ class Runner:
             loops.create_task(self._heartbeat())
             loops.create_task(self._drain())
             rounds = [
-                loops.create_task(self._round("claim", self._claim, self._pace.poll, self._place_free)),
+                loops.create_task(self._round("claim", self._claim_apart, self._pace.poll, self._place_free)),
                 loops.create_task(self._round("rescue", self._adopt, self._pace.rescue)),
                 loops.create_task(self._round("listen", self._listen, self._pace.listen)),
                 loops.create_task(self._round("take over", self._take_over, self._pace.rescue)),
@@ -152,6 +158,16 @@ class Runner:
         self._start(taken)
         return len(taken)
 
+    async def _claim_apart(self) -> int:
+        """A look, and a rest as long as it took: with many batches, whose work comes in bit by bit, this process has
+        its calls to attend to. Not after one that did not find all: what it left may be called now."""
+        began_at = self._control.time.monotonic()
+        taken = await self._claim()
+        if taken < MOST_AT_ONCE:
+            took = self._control.time.monotonic() - began_at
+            await self._control.rest(min(max(took, COALESCE_SECONDS), self._pace.poll))
+        return taken
+
     async def _adopt(self) -> int:
         if self._control.leaves:
             return 0
@@ -185,7 +201,8 @@ class Runner:
     async def _round(
         self, name: str, step: Callable[[], Awaitable[int]], seconds: float, wake: asyncio.Event | None = None
     ) -> None:
-        """Do `step` every `seconds` until the worker stops; sooner on `wake`, at once while it finds something."""
+        """Do `step` every `seconds` until the worker stops; at once while it finds something. With `wake` sooner: on
+        that, and when there may be something to claim."""
         troubles = 0
         self._has_turned(name)
         while not self._control.stopping.is_set():
@@ -229,11 +246,12 @@ class Runner:
             self._control.stopping.set()
 
     async def _idle(self, seconds: float, wake: asyncio.Event | None) -> None:
-        """Nothing to do for `seconds`, or until `wake`, or until the worker stops."""
-        await self._control.pause(seconds, wake)
-        if wake is not None:
-            # Places that come free together are filled together.
-            await asyncio.sleep(COALESCE_SECONDS)
+        """Nothing to do for `seconds`, or until `wake`, or until there may be something to claim."""
+        due_in = self._work.next_due_in if wake is not None and not self._control.leaves else math.inf
+        if due_in < seconds:
+            await self._control.rest(due_in, wake)
+        else:
+            await self._control.pause(seconds, wake)
 
     async def _heartbeat(self) -> None:
         """Ends by itself when the worker does: the driver may swallow a cancellation while it looks for a server."""

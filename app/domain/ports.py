@@ -245,6 +245,9 @@ class Batches(Protocol):
     async def due(self, now: datetime, limit: int) -> list[Batch]:
         """Batches with `wake_at` ≤ `now`, longest asleep first."""
 
+    async def next_wake(self, after: datetime) -> datetime | None:
+        """The first `wake_at` of all that are later."""
+
     async def close(self, batch: Batch, now: datetime, untold: Sequence[Untold]) -> bool:
         """Nothing wakes a batch that is over any more, unless something came in since `batch` was read."""
 

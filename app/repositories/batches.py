@@ -181,6 +181,14 @@ class MongoBatches(Repository):
         return [batch for _, batch in found if batch is not None]
 
     @guarded
+    async def next_wake(self, after: datetime) -> datetime | None:
+        # By the index alone.
+        document = await self._batches.find_one(
+            {"wake_at": {"$gt": after}}, {"wake_at": True, "_id": False}, sort=[("wake_at", ASCENDING)]
+        )
+        return None if document is None else document["wake_at"]
+
+    @guarded
     async def close(self, batch: Batch, now: datetime, untold: Sequence[Untold]) -> bool:
         match = {"_id": batch.batch_id, "status": batch.status.value, "revision": batch.revision}
         changes = {"wake_at": None, "block": None, **to_be_told(untold, now)}

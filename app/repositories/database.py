@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 
 from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
@@ -82,7 +82,13 @@ class _DecimalCodec(TypeCodec):
         return Decimal128(value)
 
     def transform_bson(self, value: Decimal128) -> Decimal:
-        return value.to_decimal()
+        return _decimal(value.bid)
+
+
+@lru_cache(maxsize=10_000)
+def _decimal(bid: bytes) -> Decimal:
+    """Remembered: the driver takes its time over each, and most amounts come again and again."""
+    return Decimal128.from_bid(bid).to_decimal()
 
 
 _CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC, type_registry=TypeRegistry([_DecimalCodec()]))

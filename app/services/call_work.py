@@ -70,6 +70,10 @@ class CallWork:
     def must_wait(self) -> bool:
         return self._claiming.must_wait
 
+    @property
+    def next_due_in(self) -> float:
+        return self._claiming.next_due_in
+
     async def adopt(self, in_hand: Container[str]) -> list[Job]:
         return await self._rescuing.adopt(in_hand)
 

@@ -5,6 +5,7 @@ has, because it sleeps (`wake_at`) until something can happen. Whatever may make
 its `revision`, so that a sleep decided on older facts does not stick.
 """
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -84,16 +85,32 @@ class Claiming:
         self._time = time
         self.must_wait = False
         """Whether there was work at the last look that could not be begun yet: Retell is waited for."""
+        self._next_wake: datetime | None = None
+
+    @property
+    def next_due_in(self) -> float:
+        """Seconds until the first batch wakes that slept after a look that found nothing; infinite if none does."""
+        if self._next_wake is None:
+            return math.inf
+        return max(0.0, (self._next_wake - self._time.now()).total_seconds())
 
     async def claim(self, capacity: int) -> list[Job]:
         """Lease at most `capacity` due jobs, within every limit and every batch's hours.
 
         Without capacity, too, batches are started, completed and put to sleep when it is time.
         """
-        self.must_wait = False
+        self.must_wait, self._next_wake = False, None
         if not self._control.may_dial():
             return []
         now = self._time.now()
+        claimed = await self._claim(capacity, now)
+        if not claimed:
+            # After `now`: a batch that woke while we looked is not overlooked, and one that stays awake (its account
+            # has no line free) is not waited for.
+            self._next_wake = await self._batches.next_wake(now)
+        return claimed
+
+    async def _claim(self, capacity: int, now: datetime) -> list[Job]:
         due = await self._batches.due(now, BATCHES_A_LOOK)
         if not due:
             return []

@@ -1,6 +1,7 @@
 """The file by which a worker shows that it turns."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -23,6 +24,7 @@ class Work:
     """Idle, but for one verb that does what a test wants of it."""
 
     must_wait = False
+    next_due_in = math.inf
 
     def __init__(self, **verbs: Callable[[], Awaitable[Any]]) -> None:
         self._verbs = verbs
