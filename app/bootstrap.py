@@ -499,6 +499,7 @@ async def open_outgoing(
         worker_id=worker_id,
         timeout=timedelta(seconds=settings.webhook_timeout_seconds),
         disable_after=timedelta(days=settings.webhook_disable_after_days),
+        metrics=container.metrics,
     )
     try:
         yield telling, delivering

@@ -61,8 +61,8 @@ class Settings(BaseSettings):
     # Worker --------------------------------------------------------------------------------------------------------
     worker_concurrency: int = Field(default=200, ge=1, le=2000)
     """Calls that one worker process handles at once."""
-    worker_poll_seconds: Seconds = 1
-    """How often an idle worker looks for due jobs (with ±20 % jitter)."""
+    worker_poll_seconds: Seconds = 0.5
+    """How often an idle worker looks for what others have made due (± 20 %); what time makes due it looks for then."""
     worker_heartbeat_seconds: Seconds = 15
     worker_lease_seconds: Seconds = 60  # after what it is compared with
     worker_shutdown_seconds: Seconds = 45

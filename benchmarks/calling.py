@@ -67,11 +67,9 @@ class Run:
     def jobs(self) -> Any:
         return self.container.database.collection("jobs")
 
-    def measured(self, row: Row, waits: list[float]) -> Row:
-        row.waits = waits
+    def measured(self, row: Row) -> None:
         self.rows.append(row)
         say(str(row))
-        return row
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -129,12 +127,8 @@ class Run:
                 instants.setdefault(record["metadata"]["job_id"], record["at"])
         return instants
 
-    async def row_ends(self) -> None:
-        """Wait until nothing is in flight but the calls that stay. What was asked so far belongs to no later row."""
-        async with asyncio.timeout(PATIENCE):
-            while await self.jobs.count_documents({"slot": {"$gte": 0}}) > self.staying:
-                check(self.worker)
-                await asyncio.sleep(LOOK_SECONDS)
+    async def next_row(self) -> None:
+        """What was asked so far belongs to no later row."""
         self._seen = (await self.phones.ask("creates", limit=0))["total"]
 
     async def _count(self, row: Row) -> None:

@@ -23,14 +23,16 @@ SECONDS = 20
 FEWEST = 40
 """Calls of a row, at least."""
 CONCURRENCY = 2000
-READS = "200"
-"""Questions a second: with webhooks one call needs one or two, here four."""
+READS = {"RETELL_READS_PER_SECOND": "100"}
+"""Without webhooks a call needs at least one question, and one that lasts one every 20 s."""
 ACCOUNTS = 20
 """Of the measured calls, with two batches each: their lines are never all taken."""
 STAYING = {"disconnection_reason": "user_hangup", "ring_seconds": 3, "talk_seconds": 7000}
-SHORT = {"disconnection_reason": "user_hangup", "ring_seconds": 3, "talk_seconds": 3}
+SHORT = {"disconnection_reason": "user_declined", "ring_seconds": 4}
+SHORT_SECONDS = 10
+"""Until the worker, without webhooks, has seen their end."""
 LONGEST = 3600
-LEAD = timedelta(seconds=3)
+LEAD = timedelta(seconds=6)
 RATE_LIMIT = 50
 PAUSE = {"is_active": False}
 PAUSED = 4
@@ -45,22 +47,23 @@ when the simulator has the request, by the same machine's clock. CPU is in perce
 
 
 async def report(site: Site, calls: int, rates: Sequence[int], seconds: int) -> str:
-    knobs = {"default_outcome": SHORT, "analysis_delay_seconds": 2}
     async with (
         site.container(DATABASE) as container,
         served(site, container, DATABASE, connections=PAUSED) as (_, api),
-        telephony(site, DATABASE, script={"knobs": knobs}) as phones,
+        telephony(site, DATABASE, script={"knobs": {"default_outcome": SHORT}}) as phones,
     ):
         about = await circumstances(container)
-        worker = await phones.worker("first", CONCURRENCY, RETELL_READS_PER_SECOND=READS)
+        worker = await phones.worker("first", CONCURRENCY, **READS)
         await container.synchronise_clock()
         run = Run(site, container, phones, api, worker)
-        await _fill(run, calls)
-        for rate in rates:
-            await _due(run, rate, seconds)
-        await _lines_free(run)
+        run.note(f"Memory of the worker at rest: {memory(worker.process.pid, 'VmRSS'):.0f} MB.")
+        for number in range(ACCOUNTS):
+            await customer(container, f"acc-bench-{number}")
+        for rate in sorted(rates, reverse=True):
+            await _due(run, rate, calls, seconds)
+        run.measured(await _lines_free(run))
         await _taken_over(run)
-        await _window(run, calls)
+        run.measured(await _window(run, calls))
         await _paused(run)
         await _nobody_twice(run)
     lines = [Row.HEAD, *map(str, run.rows), "", *(f"- {note}" for note in run.notes)]
@@ -68,42 +71,41 @@ async def report(site: Site, calls: int, rates: Sequence[int], seconds: int) -> 
 
 
 async def _fill(run: Run, calls: int) -> Row:
-    """The calls that stay, as quickly as they can be begun."""
-    at_rest = memory(run.worker.process.pid, "VmRSS")
-    run.note(f"Memory of the worker at rest: {at_rest:.0f} MB.")
-    shares = _shares(calls, -(-calls // LIMIT))
-    for number in range(ACCOUNTS):
-        await customer(run.container, f"acc-bench-{number}")
+    """More calls that stay, as quickly as they can be begun: `calls` with those that do."""
     batches: list[str] = []
-    jobs: list[str] = []
-    for number, share in enumerate(shares):
-        await customer(run.container, f"acc-stays-{number}")
+    due: Instants = {}
+    for share in _shares(calls - run.staying, -(-(calls - run.staying) // LIMIT)):
+        account_id = f"acc-stays-{run.staying}"
+        run.staying += share
+        await customer(run.container, account_id)
         people = run.people(share)
         numbers = {person["phones"][0]: [STAYING] for person in people}
         (await run.phones.http.put("/simulator/numbers", json=numbers)).raise_for_status()
-        batch_id, made = await run.scheduled(f"acc-stays-{number}", people, LONGEST)
+        batch_id, jobs = await run.scheduled(account_id, people, LONGEST)
         batches.append(batch_id)
-        jobs += made
+        due |= dict.fromkeys(jobs, 0.0)
     at = run.container.clock.now() + LEAD
     await run.begin(batches, at)
-    row = await _measured(run, "due all at once", at, dict.fromkeys(jobs, at.timestamp()))
-    run.staying = calls
-    await run.row_ends()
-    run.note(f"Due all at once, {calls / max(row.waits):.0f} calls a second were begun.")
+    row = await _measured(run, "due all at once", at, dict.fromkeys(due, at.timestamp()))
+    run.note(f"Due all at once, {len(due) / max(row.waits):.0f} calls a second were begun.")
     return row
 
 
-async def _due(run: Run, rate: int, seconds: int) -> Row:
+async def _due(run: Run, rate: int, calls: int, seconds: int) -> None:
+    """Beside calls that stay, as many as make it `calls` with those measured."""
+    staying = max(0, calls - rate * SHORT_SECONDS)
+    if staying > run.staying:
+        run.measured(await _fill(run, staying))
     begin, due = await _stream(run, max(FEWEST, rate * seconds), rate)
-    row = await _measured(run, f"{rate} a second become due", begin, due)
-    await run.row_ends()
-    return row
+    run.measured(await _measured(run, f"{rate} a second become due", begin, due))
 
 
 async def _measured(run: Run, name: str, begin: datetime, due: Instants) -> Row:
     async with run.watched(name, begin) as row:
         asked = await run.asked(len(due))
-    return run.measured(row, [asked[job_id] - at for job_id, at in due.items()])
+    await run.next_row()
+    row.waits = [asked[job_id] - at for job_id, at in due.items()]
+    return row
 
 
 async def _stream(run: Run, count: int, rate: float) -> tuple[datetime, Instants]:
@@ -119,7 +121,8 @@ async def _stream(run: Run, count: int, rate: float) -> tuple[datetime, Instants
     due = {job_id: _place(begin, place, rate) for place, job_id in enumerate(jobs)}
     moves = (run.jobs.update_one({"_id": job_id}, {"$set": {"due_at": at}}) for job_id, at in due.items())
     await asyncio.gather(*moves)
-    await run.begin(batches, begin, due=False)
+    # They are called already, or might be: their first contacts become due a moment later.
+    await run.begin(batches, begin - LEAD / 2, due=False)
     return begin, {job_id: at.timestamp() for job_id, at in due.items()}
 
 
@@ -131,16 +134,17 @@ def _place(begin: datetime, place: int, rate: float) -> datetime:
 
 async def _lines_free(run: Run) -> Row:
     """An account with more contacts than lines: each call's end lets the next begin."""
-    batch_id, jobs = await run.scheduled("acc-bench-0", run.people(3 * LIMIT))
+    await customer(run.container, "acc-lines")
+    batch_id, jobs = await run.scheduled("acc-lines", run.people(3 * LIMIT))
     at = run.container.clock.now() + LEAD
     await run.begin([batch_id], at)
     async with run.watched("lines become free", at) as row:
         asked = sorted((await run.asked(len(jobs))).values())
-    await run.row_ends()
+    await run.next_row()
     ended = run.jobs.find({"_id": {"$in": jobs}}, {"finished_at": True})
-    free = sorted([job["finished_at"].timestamp() async for job in ended])
-    waits = [max(0.0, after - before) for before, after in zip(free, asked[LIMIT:], strict=False)]
-    return run.measured(row, waits)
+    free = sorted([job["finished_at"].timestamp() async for job in ended if "finished_at" in job])
+    row.waits = [max(0.0, after - before) for before, after in zip(free, asked[LIMIT:], strict=False)]
+    return row
 
 
 async def _window(run: Run, calls: int) -> Row:
@@ -153,17 +157,17 @@ async def _window(run: Run, calls: int) -> Row:
         await campaign(run.container, f"acc-bench-{number}", run.people(share), hours=hours)
     async with run.watched(f"hours begin, {RATE_LIMIT} a second at most", opens) as row:
         asked = sorted((await run.asked(sum(shares))).values())
-    await run.row_ends()
+    await run.next_row()
     turns = [(opens + number * spacing(RATE_LIMIT)).timestamp() for number in range(len(asked))]
-    return run.measured(row, [after - turn for turn, after in zip(turns, asked, strict=True)])
+    row.waits = [after - turn for turn, after in zip(turns, asked, strict=True)]
+    return row
 
 
 async def _taken_over(run: Run) -> None:
     """The worker dies amid calls that begin; another one is there, idle, and goes on."""
     first = run.worker
     run.note(f"Memory of the worker at most: {memory(first.process.pid):.0f} MB.")
-    settings = {"RETELL_READS_PER_SECOND": READS, "RETELL_CALLS_PER_SECOND": str(RATE_LIMIT)}
-    run.worker = await run.phones.worker("second", CONCURRENCY, **settings)
+    run.worker = await run.phones.worker("second", CONCURRENCY, RETELL_CALLS_PER_SECOND=str(RATE_LIMIT), **READS)
     begin, due = await _stream(run, FEWEST, 10)
     await asyncio.sleep((begin - run.container.clock.now()).total_seconds() + FEWEST / 20)
     first.process.kill()
@@ -174,7 +178,7 @@ async def _taken_over(run: Run) -> None:
         await asyncio.sleep(LOOK_SECONDS)
     seconds = run.container.clock.monotonic() - at
     await run.asked(len(due))
-    await run.row_ends()
+    await run.next_row()
     run.note(f"Take-over of {held:,} calls of a worker that was killed: {seconds:.1f} s.")
 
 
@@ -182,7 +186,8 @@ async def _paused(run: Run) -> None:
     """Batches in full swing are paused over HTTP; when the last request of each is seen after that."""
     batches: dict[str, list[str]] = {}
     for number in range(PAUSED):
-        batch_id, jobs = await run.scheduled(f"acc-bench-{number}", run.people(20 * LIMIT))
+        await customer(run.container, f"acc-paused-{number}")
+        batch_id, jobs = await run.scheduled(f"acc-paused-{number}", run.people(20 * LIMIT))
         batches[batch_id] = jobs
     at = run.container.clock.now() + LEAD
     await run.begin(list(batches), at)
@@ -200,7 +205,6 @@ async def _paused(run: Run) -> None:
         f"{PAUSED} batches that began {rate:.0f} calls a second together were paused: the last request of each came "
         f"{', '.join(f'{1000 * max(0.0, wait):.0f}' for wait in sorted(last))} ms after the pause was asked for."
     )
-    await run.row_ends()
 
 
 async def _nobody_twice(run: Run) -> None:

@@ -29,5 +29,11 @@ class Metrics(Protocol):
     def job_let_go(self, reason: str) -> None:
         """Work on a job was broken off; it waits for its lease to end."""
 
+    def webhook_answered(self, problem: str | None, seconds: float) -> None:
+        """A webhook was sent something; `problem`: the class of what was wrong with the answer, None if nothing was."""
+
+    def delivery_ended(self, *, delivered: bool) -> None:
+        """What was to be told a webhook was delivered, or given up."""
+
     def reservations_without_jobs(self, count: int) -> None:
         """So many were so twice in a row, and are now given back."""

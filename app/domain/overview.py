@@ -39,6 +39,25 @@ class Imports(BaseModel):
     """Nobody has gone on with them for a minute after their lease."""
 
 
+class Outgoing(BaseModel):
+    """What webhooks are told."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pending: int = 0
+    """Events that one is still to be told, at most MOST_COUNTED. What waits for one that is switched off is not due."""
+    oldest_at: datetime | None = None
+    """When the oldest of them happened."""
+    failing: int = 0
+    """Webhooks that have failed since their last success."""
+    switched_off: int = 0
+    """Those that failed for so long that they were switched off."""
+
+    def oldest(self, now: datetime) -> float:
+        """Its age in seconds; 0 if there is none."""
+        return (now - self.oldest_at).total_seconds() if self.oldest_at else 0
+
+
 class Overview(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -56,6 +75,7 @@ class Overview(BaseModel):
     open_batches: int
     """Batches that run and do not sleep: something of theirs might be called now."""
     imports: Imports = Imports()
+    outgoing: Outgoing = Outgoing()
     reserved: dict[str, Decimal]
     """By plan, in its unit: credits or minutes."""
     reservations: int

@@ -119,6 +119,13 @@ class Try(BaseModel):
     def is_success(self) -> bool:
         return self.status is not None and 200 <= self.status < 300
 
+    @property
+    def problem(self) -> str | None:
+        """Why it is none, as one of few words: `http_5xx` for any such status, else `error`."""
+        if self.is_success:
+            return None
+        return self.error or "no_answer" if self.status is None else f"http_{self.status // 100}xx"
+
 
 class Delivery(BaseModel):
     """One event for one webhook, until it is delivered or given up."""

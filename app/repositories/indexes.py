@@ -263,12 +263,23 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("account_id", ASCENDING), ("created_at", ASCENDING), ("_id", ASCENDING)], name="of_account"),
         # The sender: to which is something to be sent now? One with nothing to send is not in it.
         IndexModel([("wake_at", ASCENDING)], name="due", partialFilterExpression={"wake_at": {"$exists": True}}),
+        # Monitoring: which are not well? Few.
+        IndexModel(
+            [("failing_since", ASCENDING)], name="failing", partialFilterExpression={"failing_since": {"$exists": True}}
+        ),
+        IndexModel([("is_active", ASCENDING)], name="switched_off", partialFilterExpression={"is_active": False}),
     ],
     "webhook_deliveries": [
         # The sender: what is to be sent to a webhook, the longest overdue first; and when the next is due.
         IndexModel(
             [("webhook_id", ASCENDING), ("due_at", ASCENDING)],
             name="due",
+            partialFilterExpression={"status": "pending"},
+        ),
+        # Monitoring: how many are to be sent, and since when? From the index alone, but for webhooks switched off.
+        IndexModel(
+            [("status", ASCENDING), ("created_at", ASCENDING), ("webhook_id", ASCENDING)],
+            name="waiting",
             partialFilterExpression={"status": "pending"},
         ),
         # The log of a webhook, newest first, of one status or any.

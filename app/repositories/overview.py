@@ -5,11 +5,12 @@ from collections import Counter
 from datetime import datetime
 from uuid import uuid4
 
-from pymongo import ReturnDocument
+from pymongo import ASCENDING, ReturnDocument
 
 from app.domain.batches import BatchStatus
 from app.domain.jobs import JobState, WaitingFor
-from app.domain.overview import MOST_ACCOUNTS, MOST_COUNTED, OTHERS, AccountCalls, Imports, Overview
+from app.domain.overview import MOST_ACCOUNTS, MOST_COUNTED, OTHERS, AccountCalls, Imports, Outgoing, Overview
+from app.domain.webhooks import DeliveryStatus
 from app.domain.workers import Worker, WorkerState
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import from_document, plain
@@ -27,6 +28,8 @@ class MongoOverviews(Repository):
         self._batches = database.collection("batches")
         self._jobs = database.collection("jobs")
         self._workers = database.collection("workers")
+        self._webhooks = database.collection("webhooks")
+        self._deliveries = database.collection("webhook_deliveries")
 
     @guarded
     async def stored(self) -> Overview | None:
@@ -69,6 +72,7 @@ class MongoOverviews(Repository):
                 {"wake_at": {"$lte": now}, "status": BatchStatus.RUNNING.value}, hint="due", limit=MOST_BATCHES
             ),
             imports=Imports.model_validate(imports[0] if imports else {}),
+            outgoing=await self._outgoing(),
             reserved={row["_id"]: row["units"] for row in reserved},
             reservations=sum(row["count"] for row in reserved),
             workers={state.value: states.count(state) for state in WorkerState},
@@ -77,6 +81,21 @@ class MongoOverviews(Repository):
     async def _pending(self, reason: WaitingFor) -> int:
         match = {"state": JobState.PENDING.value, "waiting_for": reason.value}
         return await self._jobs.count_documents(match, hint="list", limit=MOST_COUNTED)
+
+    async def _outgoing(self) -> Outgoing:
+        off = [webhook async for webhook in self._webhooks.find({"is_active": False}, {"disabled_at": True})]
+        match: Document = {"status": DeliveryStatus.PENDING.value}
+        if off:
+            match["webhook_id"] = {"$nin": [webhook["_id"] for webhook in off]}
+        oldest = await self._deliveries.find_one(
+            match, {"created_at": True, "_id": False}, sort=[("created_at", ASCENDING)], hint="waiting"
+        )
+        return Outgoing(
+            pending=await self._deliveries.count_documents(match, hint="waiting", limit=MOST_COUNTED),
+            oldest_at=None if oldest is None else oldest["created_at"],
+            failing=await self._webhooks.count_documents({"failing_since": {"$exists": True}}, hint="failing"),
+            switched_off=sum("disabled_at" in webhook for webhook in off),
+        )
 
     async def _calls(self, in_flight: Counter[str]) -> dict[str, AccountCalls]:
         """By account; of more than MOST_ACCOUNTS the busiest, and the sum of the others."""

@@ -6,6 +6,7 @@ its `revision`, so that a sleep decided on older facts does not stick.
 """
 
 import math
+import random
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -226,8 +227,8 @@ class Claiming:
         used = await self._queue.used_provider_slots()
         # A few more than are needed, for two workers to choose differently; of a limit that was lowered, none.
         room = max(0, min(self._gate.ceiling - len(used), CHOICE * startable))
-        free = islice((slot for slot in range(self._gate.ceiling) if slot not in used), room)
-        look = _Look(now, accounts, open_batches, slots, list(free))
+        free = list(islice((slot for slot in range(self._gate.ceiling) if slot not in used), room))
+        look = _Look(now, accounts, open_batches, slots, random.sample(free, len(free)))
         claimants = {
             account_id: Claimant(account.turn, account.features.max_concurrent_calls, most=len(slots[account_id]))
             for account_id, account in accounts.items()
@@ -264,10 +265,13 @@ class Claiming:
 
     async def _claim_of_batch(self, look: _Look, account_id: str, batch_id: str, items: int) -> list[Job]:
         (batch,) = (batch for batch in look.open_batches[account_id] if batch.batch_id == batch_id)
+        # Several batches claim side by side: what one may fill is no other's meanwhile.
+        slots, look.slots[account_id] = look.slots[account_id][:items], look.slots[account_id][items:]
+        provider_slots, look.provider_slots = look.provider_slots[:items], look.provider_slots[items:]
         jobs = await self._queue.claim(
             batch_id,
-            look.slots[account_id][:items],
-            look.provider_slots,
+            slots,
+            provider_slots,
             worker_id=self._control.worker_id,
             lease=self._control.lease,
             now=look.now,
@@ -275,8 +279,8 @@ class Claiming:
         )
         self._promptness.claimed(batch, jobs)
         taken, taken_at_provider = {job.slot for job in jobs}, {job.provider_slot for job in jobs}
-        look.slots[account_id] = [slot for slot in look.slots[account_id] if slot not in taken]
-        look.provider_slots = [slot for slot in look.provider_slots if slot not in taken_at_provider]
+        look.slots[account_id] += [slot for slot in slots if slot not in taken]
+        look.provider_slots += [slot for slot in provider_slots if slot not in taken_at_provider]
         if len(jobs) < items:
             await self._rest(batch, look.now)
         elif jobs:

@@ -17,6 +17,7 @@ import structlog
 
 from app.domain.errors import DatabaseUnavailable
 from app.domain.messages import Message
+from app.domain.metrics import Metrics
 from app.domain.ports import Time
 from app.domain.webhook_ports import Answer, DeliveryQueue, WebhookSender
 from app.domain.webhooks import Delivery, DeliveryStatus, Try, Webhook, rest_after_failing, signature, wait_after
@@ -63,6 +64,7 @@ class Delivering:
         worker_id: str,
         timeout: timedelta,
         disable_after: timedelta,
+        metrics: Metrics,
     ) -> None:
         """`timeout` of a request; `disable_after` failing for so long, a webhook is switched off."""
         self._queue = queue
@@ -71,6 +73,7 @@ class Delivering:
         self._worker_id = worker_id
         self._lease = timedelta(seconds=TURN_SECONDS) + 3 * timeout
         self._disable_after = disable_after
+        self._metrics = metrics
         self._turns: set[asyncio.Task[None]] = set()
         self._failing: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -151,6 +154,9 @@ class Delivering:
         turn.failures += not entry.is_success
         status, due_at = self._next(delivery, entry, answer)
         await self._queue.record(delivery, entry, status, due_at=due_at)
+        self._metrics.webhook_answered(entry.problem, entry.duration_ms / 1000)
+        if status is not DeliveryStatus.PENDING:
+            self._metrics.delivery_ended(delivered=entry.is_success)
         log.info(
             "webhook_sent",
             event_id=delivery.event_id,

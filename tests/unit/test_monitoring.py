@@ -55,6 +55,8 @@ def everything_told() -> dict[str, set[str]]:
     metrics.job_rescued(JobState.IN_CALL)
     metrics.job_let_go("error")
     metrics.reservations_without_jobs(0)
+    metrics.webhook_answered(None, 0.1)
+    metrics.delivery_ended(delivered=True)
     metrics.request_answered("GET", "/x", 200, 0.1)
     metrics.mongodb_answered(0)
     metrics.worker_holds(1, 1, 1)
@@ -80,8 +82,9 @@ def everything_told() -> dict[str, set[str]]:
 TOLD = everything_told()
 
 KNOWN_VALUES = {
-    "state": {state.value for state in JobState} | {state.value for state in WorkerState},
+    "state": {state.value for state in (*JobState, *WorkerState)} | {"failing", "switched_off"},
     "problem": PROBLEMS | {"none"},
+    "result": {"delivered", "given_up"},
     "disposition": {disposition.value for disposition in Disposition},
     "reason": {"error", "mongodb_unavailable"},
     "request": {"place", "get", "find", "stop", "max_concurrent"},
@@ -120,6 +123,7 @@ def test_there_are_alerts_for_what_must_not_be_overlooked() -> None:
         "ClockOff",
         "MongoDBAway",
         "CallsNotPrompt",
+        "WebhooksNotSent",
     } <= ALERTS.keys()
     assert len(ALERTS) == sum(len(group["rules"]) for group in RULES["groups"])
 

@@ -31,6 +31,7 @@ from app.domain.overview import Overview
 WAITS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20, 30, 60, 300)
 ANSWERS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 REPLIES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+RESULTS = {True: "delivered", False: "given_up"}
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 # A second series beside each counter, with the time at which it began: nobody asks for it.
@@ -76,6 +77,21 @@ class PrometheusMetrics:
             "cadencia_jobs_let_go", "Jobs on which work was broken off until their lease ends.", ["reason"],
             registry=registry,
         )  # fmt: skip
+        self._webhooks = Histogram(
+            "cadencia_webhook_request_seconds",
+            "Requests to customers' webhooks, by the class of the problem (`none` if there was none).",
+            ["problem"],
+            registry=registry,
+            buckets=ANSWERS,
+        )
+        self._deliveries = Counter(
+            "cadencia_webhook_deliveries",
+            "What was to be told to webhooks, by whether it was delivered or given up.",
+            ["result"],
+            registry=registry,
+        )
+        for result in RESULTS.values():
+            self._deliveries.labels(result)
         self._orphans = Gauge(
             "cadencia_reservations_without_jobs",
             "Money reserved for attempts that no job can make any more, seen twice in a row.",
@@ -128,6 +144,12 @@ class PrometheusMetrics:
 
     def job_let_go(self, reason: str) -> None:
         self._let_go.labels(reason).inc()
+
+    def webhook_answered(self, problem: str | None, seconds: float) -> None:
+        self._webhooks.labels(problem or "none").observe(seconds)
+
+    def delivery_ended(self, *, delivered: bool) -> None:
+        self._deliveries.labels(RESULTS[delivered]).inc()
 
     def reservations_without_jobs(self, count: int) -> None:
         self._orphans.set(count)
@@ -190,6 +212,10 @@ _LABELLED: list[tuple[str, str, str, Callable[[Overview], Mapping[str, int | Dec
     ),
     ("reserved_units", "Reserved for calls, in the plan's unit.", "plan", lambda seen: seen.reserved),
     ("workers", "Workers of the last day, by state.", "state", lambda seen: seen.workers),
+    (
+        "webhooks", "Webhooks that are not well: failing, or switched off because they failed.", "state",
+        lambda seen: {"failing": seen.outgoing.failing, "switched_off": seen.outgoing.switched_off},
+    ),
 ]  # fmt: skip
 _SINGLE: list[tuple[str, str, Callable[[Overview, datetime], float]]] = [
     ("reservations", "Attempts for which money is reserved.", lambda seen, _: seen.reservations),
@@ -199,6 +225,16 @@ _SINGLE: list[tuple[str, str, Callable[[Overview, datetime], float]]] = [
     ("imports_stalled", "Those that nobody goes on with.", lambda seen, _: seen.imports.stalled),
     ("import_contacts_handled", "Contacts that imports under way have written.", lambda seen, _: seen.imports.handled),
     ("import_contacts_expected", "Contacts of imports under way.", lambda seen, _: seen.imports.expected),
+    (
+        "webhook_deliveries_pending",
+        "Events that webhooks are still to be told, up to 100,000.",
+        lambda seen, _: seen.outgoing.pending,
+    ),
+    (
+        "webhook_oldest_seconds",
+        "Age of the oldest event that a webhook is still to be told.",
+        lambda seen, now: seen.outgoing.oldest(now),
+    ),
     ("oldest_attempt_seconds", "Age of the oldest attempt that is not settled.", lambda seen, now: seen.oldest(now)),
     ("overview_age_seconds", "Age of these figures.", lambda seen, now: (now - seen.taken_at).total_seconds()),
 ]
