@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import calls, claim, imports, reading, tables
+from benchmarks import calls, claim, imports, promptness, reading, tables
 from benchmarks.backlog import Mix
 from benchmarks.rivals.report import parse_cases, run
 from benchmarks.rivals.systems import SYSTEMS
@@ -19,6 +19,10 @@ def main(
     contacts: Annotated[str, typer.Option(help="Contacts of batches, such as 1k,10k.")] = imports.SIZES,
     stored: Annotated[str, typer.Option(help="Jobs behind the pages that are polled, such as 10k.")] = reading.SIZES,
     rivals: Annotated[str, typer.Option(help="Backlogs beside other queues, such as 1k.")] = "1k,100k",
+    in_flight: Annotated[
+        int, typer.Option(min=1, max=1000, help="Calls in flight while others begin.")
+    ] = promptness.CALLS,
+    rates: Annotated[str, typer.Option(help="Contacts that become due a second, each in turn.")] = promptness.RATES,
     pandas_python: Annotated[str, typer.Option(help="An interpreter that has pandas and openpyxl.")] = sys.executable,
 ) -> None:
     """Print what things cost on this machine. Give it to nobody else meanwhile."""
@@ -28,9 +32,13 @@ def main(
     async def all_of_them(site: Site) -> str:
         of_claims = await claim.report(site, backlogs, list(Mix), claim.BATCHES)
         of_calls = await calls.report(site, calls.AT_ONCE)
+        of_starts = await promptness.report(
+            site, in_flight, [int(rate) for rate in rates.split(",")], promptness.SECONDS
+        )
         of_imports = await imports.report(site, created)
         of_pages = await reading.report(site, jobs)
-        return "\n\n".join((of_claims, of_calls, of_imports, of_pages, await tables.report(site, lists, pandas_python)))
+        of_tables = await tables.report(site, lists, pandas_python)
+        return "\n\n".join((of_claims, of_calls, of_starts, of_imports, of_pages, of_tables))
 
     asyncio.run(alone(all_of_them))
     print(run(beside_others, SYSTEMS, rounds=3, seconds=5, minutes=60))

@@ -57,7 +57,7 @@ async def report(site: Site, sizes: list[int]) -> str:
             batch_id = await filled(container, size)
             async with (
                 served(site, container, database, connections=CLIENTS + 10) as (api, http),
-                calling(site, database, AT_ONCE) as worker,
+                calling(site, database, AT_ONCE),
             ):
                 await container.synchronise_clock()
                 since = container.clock.now()

@@ -3,6 +3,7 @@
 Counted are the operations of real rounds of `Claiming`, so no query that it makes can be forgotten here.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -77,7 +78,7 @@ class Site:
         self.queue = MongoJobQueue(container.database)
         self.time = FakeTime()
         jobs = MongoJobs(container.database)
-        self._claiming = make_claiming(
+        self.claiming = make_claiming(
             container.database, self._accounts, self._batches, jobs, self.queue, self.time, LEASE
         )
 
@@ -85,14 +86,16 @@ class Site:
         """`batches` batches with `jobs` jobs as `backlog` says and `due` more that are due."""
         await self._accounts.insert(make_account(features=Features(max_concurrent_calls=CAPACITY), funds=RICH))
         for number in range(batches):
-            batch_id = f"batch-{number}"
-            await self._batches.insert(make_batch(**{"batch_id": batch_id, "total_jobs": jobs + due} | backlog.batch))
-            await self._insert(make_job(batch_id=batch_id, **backlog.job), jobs, "a")
-            await self._insert(make_job(batch_id=batch_id), due, "b")
+            await self.fill_one(f"batch-{number}", backlog, jobs, due)
+
+    async def fill_one(self, batch_id: str, backlog: Backlog, jobs: int = 1, due: int = 0) -> None:
+        await self._batches.insert(make_batch(**{"batch_id": batch_id, "total_jobs": jobs + due} | backlog.batch))
+        await self._insert(make_job(batch_id=batch_id, **backlog.job), jobs, "a")
+        await self._insert(make_job(batch_id=batch_id), due, "b")
 
     async def claim(self) -> tuple[list[Job], list[Operation]]:
         async with profiled(self._database) as operations:
-            claimed = await self._claiming.claim(CAPACITY)
+            claimed = await self.claiming.claim(CAPACITY)
         return claimed, operations
 
     async def due(self, limit: int) -> list[str]:
@@ -155,6 +158,19 @@ async def test_a_look_at_batches_without_work_costs_the_same_at_any_backlog(
     assert [(operation.collection, operation.kind) for operation in idle] == [("batches", "find")] * 2
     assert (idle[0].keys, idle[0].docs) == (0, 0)
     assert (idle[1].keys, idle[1].docs) in {(0, 0), (1, 0)}
+
+
+async def test_a_worker_that_found_nothing_knows_when_the_first_batch_wakes(site: Site) -> None:
+    await site.fill(1, Backlog({"due_at": NOW + 2 * LEASE}, {}))
+    await site.fill_one("batch-first", Backlog({"due_at": NOW + LEASE / 2}, {}))
+    claimed, _ = await site.claim()
+    assert claimed == []
+    # Those that it has just sent to sleep, too.
+    assert site.claiming.next_due_in == LEASE.total_seconds() / 2
+    site.time.advance(LEASE / 2)
+    assert site.claiming.next_due_in == 0
+    assert len((await site.claim())[0]) == 1
+    assert site.claiming.next_due_in == math.inf
 
 
 @pytest.mark.parametrize("backlog", [SMALL, LARGE])

@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,18 @@ async def turns(fact: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(30):
         while not await fact():  # noqa: ASYNC110 - another task makes it true
             await asyncio.sleep(0.01)
+
+
+async def test_an_idle_worker_looks_again_when_the_first_batch_wakes() -> None:
+    """And not only when it is time to poll: that would be in an hour."""
+    work = Work()
+    work.next_due_in = 0.01
+    control = WorkerControl("worker-1", FakeTime(), timedelta(seconds=60))
+    pace = replace(NO_PAUSE, poll=3600, listen=3600, rescue=3600, heartbeat=3600, tidy=3600)
+    runner = Runner(work, control, pace, concurrency=1, on_heartbeat=nothing)
+    task = asyncio.create_task(runner.run())
+    try:
+        await turns(lambda: so(work.rounds > 2))
+    finally:
+        control.stopping.set()
+        await asyncio.wait_for(task, 60)
