@@ -28,13 +28,12 @@ def main(
     """Print what things cost on this machine. Give it to nobody else meanwhile."""
     backlogs, lists, created = claim.parse_sizes(sizes), claim.parse_sizes(rows), claim.parse_sizes(contacts)
     jobs, beside_others = claim.parse_sizes(stored), parse_cases(rivals, ",".join(Mix), "1")
+    starts = promptness.parse_rates(rates)
 
     async def all_of_them(site: Site) -> str:
         of_claims = await claim.report(site, backlogs, list(Mix), claim.BATCHES)
         of_calls = await calls.report(site, calls.AT_ONCE)
-        of_starts = await promptness.report(
-            site, in_flight, [int(rate) for rate in rates.split(",")], promptness.SECONDS
-        )
+        of_starts = await promptness.report(site, in_flight, starts, promptness.SECONDS)
         of_imports = await imports.report(site, created)
         of_pages = await reading.report(site, jobs)
         of_tables = await tables.report(site, lists, pandas_python)

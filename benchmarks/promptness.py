@@ -219,13 +219,21 @@ def _shares(count: int, parts: int) -> list[int]:
     return [count // parts + (number < count % parts) for number in range(parts)]
 
 
+def parse_rates(text: str) -> list[int]:
+    """Of "1,10,50". Raises typer.BadParameter."""
+    rates = text.split(",")
+    if not all(rate.isascii() and rate.isdigit() and int(rate) for rate in rates):
+        raise typer.BadParameter(f"{text!r} is no list of whole numbers such as 1,10,50")
+    return [int(rate) for rate in rates]
+
+
 def main(
     calls: Annotated[int, typer.Option(min=1, max=1000, help="Calls in flight, beside those measured.")] = CALLS,
     rates: Annotated[str, typer.Option(help="Contacts that become due a second.")] = RATES,
     seconds: Annotated[int, typer.Option(min=1, help="How long each of them lasts, at least.")] = SECONDS,
 ) -> None:
     """One worker process with many calls in flight begins more, dies, and another goes on."""
-    given = [int(rate) for rate in rates.split(",")]
+    given = parse_rates(rates)
     asyncio.run(alone(lambda site: report(site, calls, given, seconds)))
 
 
