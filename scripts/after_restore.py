@@ -20,7 +20,7 @@ from app.domain.provider_errors import ProviderError
 from app.domain.restoring import PastCall
 from app.log_config import configure_logging
 from app.repositories.database import DatabaseUnsuitable
-from app.services.restoring import Restored, WorkersAtWork
+from app.services.restoring import NoCallsListed, Restored, WorkersAtWork
 
 DONE, AGAIN, FAILED = 0, 1, 2
 COLUMNS = ("phone", "account_id", "batch_id", "job_id", "called_at", "call_id", "ended_by")
@@ -54,6 +54,13 @@ def main(
         restored = asyncio.run(_recover(load_settings(WorkerSettings), taken_at))
     except WorkersAtWork as error:
         typer.echo(f"Workers are at work ({error}), or were a minute ago. Stop all of them first.", err=True)
+        raise typer.Exit(FAILED) from None
+    except NoCallsListed:
+        typer.echo(
+            "Retell's list has none of the calls that the backup has: is RETELL_API_KEY one of the workspace that they "
+            "were made with? No account calls.",
+            err=True,
+        )
         raise typer.Exit(FAILED) from None
     except ProviderError as error:
         typer.echo(f"Retell does not answer as it must: {error.detail}. Run this again; no account calls.", err=True)

@@ -57,6 +57,9 @@ class RestoredDatabase(Protocol):
     async def unfinished_batches(self) -> list[Batch]:
         """Hidden ones, too."""
 
+    async def has_calls(self, batch_ids: Sequence[str]) -> bool:
+        """Whether somebody was called in any of these batches."""
+
     async def existing_jobs(self, job_ids: Sequence[str]) -> set[str]: ...
     async def job(self, job_id: str) -> Job | None: ...
     async def take_up(self, job: Job, attempt: Attempt, report: CallReport, *, by: str, lease: timedelta) -> Job | None:
@@ -75,11 +78,13 @@ def forgotten(job: Job, calls: Iterable[PastCall]) -> list[PastCall]:
     known = {record.attempt_id for record in job.history} | ({job.attempt.attempt_id} if job.attempt else set())
     # A history keeps its newest records only: what is older than the oldest of them was known once.
     oldest = min((record.dialed_at for record in job.history), default=None)
-    return [
+    unknown = [
         call
         for call in in_order(calls)
         if call.report.attempt_id not in known and (oldest is None or call.at is None or call.at >= oldest)
     ]
+    # Of several calls of one attempt, which must never be, the one that says most.
+    return list({call.report.attempt_id: call for call in unknown}.values())
 
 
 def attempt_again(

@@ -49,6 +49,11 @@ class MongoRestoredDatabase(Repository):
         return [from_document(Batch, document) async for document in cursor]
 
     @guarded
+    async def has_calls(self, batch_ids: Sequence[str]) -> bool:
+        called = {"batch_id": {"$in": list(batch_ids)}, "history.call_id": {"$exists": True}}
+        return await self._jobs.find_one(called, {"_id": True}) is not None
+
+    @guarded
     async def existing_jobs(self, job_ids: Sequence[str]) -> set[str]:
         cursor = self._jobs.find({"_id": {"$in": list(job_ids)}}, {"_id": True})
         return {document["_id"] async for document in cursor}

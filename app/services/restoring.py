@@ -42,6 +42,10 @@ LATE_DETAILS = timedelta(minutes=15)
 """After so long nothing is added to a call that is over."""
 
 
+class NoCallsListed(Exception):
+    """Retell's list has none of the calls that the backup has: it is another workspace's, or not to be relied on."""
+
+
 class WorkersAtWork(Exception):
     """These may be calling at this moment, from the restored database."""
 
@@ -52,6 +56,8 @@ class Restored:
 
     held_accounts: int = 0
     batches: int = 0
+    listed: int = 0
+    """Calls of these batches in Retell's list, forgotten or not."""
     settled: int = 0
     """Calls that are attempts of their jobs again."""
     left_to_workers: int = 0
@@ -99,15 +105,18 @@ class Restoring:
     async def recover(self, since: datetime) -> Restored:
         """Hold all accounts, and find what was forgotten. `since`: when the backup was taken, or earlier.
 
-        Raises WorkersAtWork, a ProviderError, or DatabaseUnavailable.
+        Raises WorkersAtWork, NoCallsListed, a ProviderError, or DatabaseUnavailable.
         """
         await self._require_silence()
         done = Restored(held_accounts=await self._database.hold_accounts(self._time.now()))
+        batches = await self._database.unfinished_batches()
         try:
-            for batch in await self._database.unfinished_batches():
+            for batch in batches:
                 await self._attend(batch, done)
         finally:
             await self._queue.hand_over(self._control.worker_id)
+        if not done.listed and await self._database.has_calls([batch.batch_id for batch in batches]):
+            raise NoCallsListed
         await self._find_strays(since, done)
         return done
 
@@ -143,8 +152,10 @@ class Restoring:
     async def _recover_batch(self, batch: Batch, done: Restored) -> None:
         of_job: defaultdict[str, list[PastCall]] = defaultdict(list)
         async for call in self._archive.calls_of_batch(batch.batch_id):
-            if call.job_id is not None and call.report.attempt_id:
+            # Retell's filters are not documented to the last (retell.md §5).
+            if call.batch_id == batch.batch_id and call.job_id is not None and call.report.attempt_id:
                 of_job[call.job_id].append(call)
+                done.listed += 1
         account = await self._accounts.get(batch.account_id)
         if account is None or not of_job:
             return

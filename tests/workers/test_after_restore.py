@@ -25,7 +25,7 @@ from app.domain.workers import WorkerState
 from app.integrations.retell import client
 from app.repositories.indexes import INDEXES
 from app.repositories.workers import MongoWorkers
-from app.services.restoring import Restored, Restoring, WorkersAtWork
+from app.services.restoring import NoCallsListed, Restored, Restoring, WorkersAtWork
 from scripts.after_restore import COLUMNS, cli
 from tests.unit.test_diagnosis import vitals
 from tests.workers.conftest import (
@@ -326,6 +326,35 @@ async def test_all_accounts_are_held_whatever_retell_answers_and_only_those_are_
     assert found[calling.account_id].status is AccountStatus.ACTIVE
     assert found[calling.account_id].suspension_reason is None
     assert found[other.account_id].suspension_reason == "Falta de pago"
+
+
+async def test_a_list_without_the_calls_that_are_known_is_not_believed(
+    operator: Operator, campaigns: Campaigns, simulator: RunningSimulator
+) -> None:
+    """The key of another workspace: nothing would seem to be forgotten."""
+    batch = await campaigns.batch(await campaigns.account(), [numbers(1)], retry_delay_hours=24)
+    await simulator.script({numbers(1)[0]: ["dial_busy"]})
+
+    async def called() -> bool:
+        return bool((await campaigns.job(batch)).history)
+
+    await work_until(await campaigns.worker("before"), called)
+    await simulator.knobs(list_not_connected=False)
+    with pytest.raises(NoCallsListed):
+        await operator.recover()
+    code, output = await asyncio.to_thread(operator.run, "--since", "2020-01-01T00:00:00Z")
+    assert (code, "RETELL_API_KEY" in output) == (2, True)
+    await simulator.knobs(list_not_connected=True)
+    assert (await operator.recover()).is_done
+
+
+async def test_a_list_that_is_throttled_is_read_to_its_end(
+    operator: Operator, campaigns: Campaigns, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "THROTTLED_SECONDS", (0, 0, 0))
+    await campaigns.batch(await campaigns.account(), [numbers(1)])
+    await simulator.knobs(read_faults=[{"status_code": 429, "count": 3}])
+    assert (await operator.recover()).batches == 1
 
 
 async def test_it_refuses_to_begin_while_workers_may_call(operator: Operator, campaigns: Campaigns) -> None:

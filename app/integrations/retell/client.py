@@ -4,6 +4,7 @@ A create is sent once and never repeated by the client (retell.md §1, §3.5): w
 body and its key are the same. Reads are not repeated here either; those who follow a call ask again anyway.
 """
 
+import asyncio
 import hashlib
 import json
 import math
@@ -36,6 +37,7 @@ from app.integrations.retell.requests import create_request
 CONNECT_SECONDS = 5.0
 RETRY_AFTER_CAP_SECONDS = 60.0
 LIST_PAGE = 1000
+THROTTLED_SECONDS = (1, 2, 4, 8, 16, 32)
 _DETAIL_LENGTH = 300
 # 4xx that say nothing of the call: a time-out, a request under the same key that is still under way, too early.
 _NO_VERDICT = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.CONFLICT, httpx.codes.TOO_EARLY}
@@ -134,7 +136,7 @@ class RetellClient:
         """Every page. Raises a ProviderError."""
         question: dict[str, Any] = {"filter_criteria": criteria, "sort_order": "ascending", "limit": LIST_PAGE}
         while True:
-            page = await self._ask("POST", "/v3/list-calls", question)
+            page = await self._ask_patiently("POST", "/v3/list-calls", question)
             try:
                 calls = [past_call_of(item) for item in page["items"]]
                 has_more, place = page["has_more"], page.get("pagination_key")
@@ -147,6 +149,15 @@ class RetellClient:
             if not place:
                 raise ProviderUnavailable("a list of calls that does not say how it goes on")
             question["pagination_key"] = place
+
+    async def _ask_patiently(self, method: str, path: str, body: dict[str, Any]) -> Any:
+        """For whoever reads thousands of calls one page after the other, and would begin from the first again."""
+        for wait in THROTTLED_SECONDS:
+            try:
+                return await self._ask(method, path, body)
+            except Throttled as error:
+                await asyncio.sleep(error.retry_after or wait)
+        return await self._ask(method, path, body)
 
     async def max_concurrent(self) -> int:
         """What is left for outbound calls of the workspace's limit (retell.md §7.2). Bursts cost extra, and are not
