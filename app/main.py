@@ -42,6 +42,7 @@ from app.api.routes import (
 )
 from app.clock import Clock
 from app.config import Settings, SettingsError, load_settings
+from app.heap import keep_what_is_loaded
 from app.log_config import configure_logging
 from app.version import version
 
@@ -120,7 +121,9 @@ def _served() -> FastAPI:
     configure_logging(settings.log_format, settings.log_level, settings.secrets)
     # Its line a request says less than ours.
     logging.getLogger("uvicorn.access").disabled = True
-    return create_app(settings)
+    served = create_app(settings)
+    keep_what_is_loaded()
+    return served
 
 
 def __getattr__(name: str) -> FastAPI:

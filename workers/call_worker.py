@@ -20,6 +20,7 @@ from app.bootstrap import Container, open_call_work, open_container, open_outgoi
 from app.config import Settings, SettingsError, WorkerSettings, load_settings
 from app.domain.errors import Unavailable
 from app.domain.workers import Vitals, Worker, WorkerState
+from app.heap import keep_what_is_loaded
 from app.log_config import configure_logging
 from app.repositories.database import DatabaseUnsuitable
 from app.services.call_work import CallWork
@@ -105,6 +106,7 @@ def main(
             if drain:
                 drained = loop.run(_drain(settings, None if everywhere else worker_id, everywhere, within))
                 raise typer.Exit(0 if drained else 1)
+            keep_what_is_loaded()
             loop.run(_run(settings, name, once=once))
     except DatabaseUnsuitable as error:
         typer.echo(str(error), err=True)
