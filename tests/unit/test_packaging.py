@@ -110,8 +110,11 @@ def test_nothing_reaches_the_build_but_what_is_copied() -> None:
     sources = [rest.split()[0] for word, rest in instructions() if word == "COPY" and "--from=" not in rest]
     for path in ("app/main.py", "workers/call_worker.py", "scripts/doctor.py", "scripts/retell_simulator/server.py"):
         assert reaches_the_build(path), path
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
-    kept = [path for path in listed if reaches_the_build(path)]
+    top = [path.name for path in ROOT.iterdir()]
+    below = [f"{name}/x.py" for name in top] + [
+        f"requirements/{path.name}" for path in (ROOT / "requirements").iterdir()
+    ]
+    kept = [path for path in (*top, *below) if reaches_the_build(path)]
     assert all(any(path == source or path.startswith(f"{source}/") for source in sources) for path in kept)
     for path in (".env", ".env.production", "app/.env", "scripts/.env.local", "app/__pycache__/x.pyc", ".git/config"):
         assert not reaches_the_build(path), path
