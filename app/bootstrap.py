@@ -13,6 +13,7 @@ from app.config import Settings
 from app.domain.access_ports import AuditLog
 from app.domain.errors import DatabaseUnavailable
 from app.domain.money import Pricing
+from app.domain.privacy_ports import Erasures, ProviderCopies
 from app.domain.tables_written import TableFile
 from app.domain.workers import Vitals, WorkerState
 from app.integrations.credentials.access_tokens import AccessTokens
@@ -39,6 +40,7 @@ from app.repositories.budgets import MongoBudgets
 from app.repositories.call_hints import MongoCallHints
 from app.repositories.database import Database, connect
 from app.repositories.do_not_call import MongoDoNotCallList
+from app.repositories.erasures import MongoErasures, MongoProviderCopies
 from app.repositories.from_numbers import MongoFromNumbers
 from app.repositories.imports import MongoImports
 from app.repositories.inspection import MongoInspection
@@ -46,6 +48,8 @@ from app.repositories.job_queue import MongoJobQueue
 from app.repositories.jobs import MongoJobs
 from app.repositories.migrator import Migrator
 from app.repositories.overview import MongoOverviews
+from app.repositories.person_reading import MongoPersonReader
+from app.repositories.personal_data import MongoPersonalData
 from app.repositories.provider_limits import MongoProviderLimits
 from app.repositories.reading import MongoCallHistory, MongoStatistics
 from app.repositories.reconciliation import MongoReconciliation
@@ -74,6 +78,7 @@ from app.services.delivering import Delivering
 from app.services.diagnosing import Defaults, Diagnosing
 from app.services.dialing import CallDefaults, Dialing
 from app.services.do_not_call import DoNotCallService
+from app.services.erasing import Erasing, PersonFinder
 from app.services.explaining import Explaining
 from app.services.from_numbers import FromNumberService, FromNumberWatch
 from app.services.funding import Funding
@@ -87,7 +92,9 @@ from app.services.live_batches import LiveBatches
 from app.services.measured_provider import MeasuredProvider
 from app.services.overview import OverviewService
 from app.services.past_calls import PastCallService
+from app.services.person_export import PersonExport
 from app.services.promptness import Promptness
+from app.services.provider_copies import DeletingCopies
 from app.services.provider_gate import GateSettings, ProviderGate
 from app.services.read_pace import ReadPace
 from app.services.reconciling import Reconciling
@@ -130,6 +137,16 @@ class ResultFiles:
 
 
 @dataclass(frozen=True)
+class Privacy:
+    """What is done about one person's data."""
+
+    erasing: Erasing
+    erasures: Erasures
+    copies: ProviderCopies
+    export: PersonExport
+
+
+@dataclass(frozen=True)
 class Container:
     """Everything an entry point needs, wired."""
 
@@ -155,6 +172,7 @@ class Container:
     script_preview: ScriptPreviewing
     test_calls: TestCalls
     do_not_call: DoNotCallService
+    privacy: Privacy
     jobs: JobService
     dashboard: DashboardService
     past_calls: PastCallService
@@ -250,6 +268,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             script_preview=ScriptPreviewing(accounts, uploads, clock),
             test_calls=TestCalls(accounts, batches, jobs, MongoBatchContacts(database), clock),
             do_not_call=DoNotCallService(accounts, batches, jobs, MongoDoNotCallList(database), reader, clock),
+            privacy=_privacy(clock, database),
             jobs=JobService(accounts, batches, jobs, explaining, clock),
             dashboard=DashboardService(statistics, clock),
             past_calls=PastCallService(accounts, batches, statistics, MongoCallHistory(database), clock),
@@ -300,6 +319,29 @@ def _access(settings: Settings, clock: Clock, database: Database) -> Access:
         api_keys=api_keys,
         audit_log=MongoAuditLog(database),
         tickets=StreamTickets(sessions, api_keys, AccessTokens(), clock),
+    )
+
+
+def _privacy(clock: Clock, database: Database) -> Privacy:
+    accounts, data = MongoAccounts(database), MongoPersonalData(database)
+    erasures, copies = MongoErasures(database), MongoProviderCopies(database)
+    finder = PersonFinder(accounts, data)
+    erasing = Erasing(
+        finder,
+        accounts,
+        MongoBatches(database),
+        MongoJobs(database),
+        MongoDoNotCallList(database),
+        data,
+        erasures,
+        copies,
+        clock,
+    )
+    return Privacy(
+        erasing=erasing,
+        erasures=erasures,
+        copies=copies,
+        export=PersonExport(finder, MongoPersonReader(database), clock),
     )
 
 
@@ -471,6 +513,17 @@ def _retell(container: Container) -> RetellClient:
         read_timeout=settings.retell_read_timeout_seconds,
         max_connections=settings.worker_concurrency,
     )
+
+
+@asynccontextmanager
+async def open_deleting(container: Container) -> AsyncIterator[DeletingCopies]:
+    """What a worker process has deleted at Retell."""
+    retell = _retell(container)
+    provider = MeasuredProvider(retell, container.metrics, container.clock)
+    try:
+        yield DeletingCopies(container.privacy.copies, provider, container.clock)
+    finally:
+        await retell.aclose()
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ import structlog
 import typer
 
 from app.api.schemas.webhook_events import WebhookPayloads
-from app.bootstrap import Container, open_call_work, open_container, open_outgoing, register
+from app.bootstrap import Container, open_call_work, open_container, open_deleting, open_outgoing, register
 from app.config import Settings, SettingsError, WorkerSettings, load_settings
 from app.domain.errors import Unavailable
 from app.domain.workers import Vitals, Worker, WorkerState
@@ -28,6 +28,7 @@ from app.services.worker_control import WorkerControl
 from app.version import version
 from workers import draining
 from workers.health import HealthFile
+from workers.housekeeping import Housekeeping
 from workers.metrics_server import MetricsServer
 from workers.outgoing import Outgoing
 from workers.runner import Pace, Runner
@@ -154,6 +155,7 @@ async def _run(settings: Settings, name: str, *, once: bool) -> None:
         async with (
             open_call_work(container, control) as work,
             open_outgoing(container, control.worker_id, WebhookPayloads()) as (telling, delivering),
+            open_deleting(container) as deleting,
         ):
             outgoing = Outgoing(telling, delivering)
             runner = Runner(
@@ -168,7 +170,12 @@ async def _run(settings: Settings, name: str, *, once: bool) -> None:
             registration = register(container, control, partial(_vitals, container, work, runner))
             every = min(REGISTER_SECONDS, settings.worker_heartbeat_seconds)
             finish = partial(_goes_on, control, once=once)
-            async with _beside(partial(registration.keep, every)), _beside(partial(outgoing.keep, finish=finish)):
+            housekeeping = Housekeeping(container.privacy.erasing, deleting)
+            async with (
+                _beside(partial(registration.keep, every)),
+                _beside(partial(outgoing.keep, finish=finish)),
+                _beside(housekeeping.keep),
+            ):
                 await (runner.run_once() if once else runner.run())
         log.info("worker_stopped")
     if refused:

@@ -58,6 +58,10 @@ async def _do_not_call_entry(container: Container, entry_id: str) -> str | None:
     return (await container.do_not_call.get(entry_id)).account_id
 
 
+async def _erasure(container: Container, erasure_id: str) -> str:
+    return (await container.privacy.erasing.get(erasure_id)).account_id
+
+
 async def _import(container: Container, import_id: str) -> str:
     return await container.imports.owner(import_id)
 
@@ -82,6 +86,7 @@ OWNERS: dict[str, tuple[str, Callable[[Container, str], Awaitable[str | None]]]]
     "upload_id": ("upload_not_found", _upload),
     "webhook_id": ("webhook_not_found", _webhook),
     "delivery_id": ("delivery_not_found", _delivery),
+    "erasure_id": ("erasure_not_found", _erasure),
     "entry_id": ("do_not_call_entry_not_found", _do_not_call_entry),
 }
 """By the parameter's name: the code of the problem, and how the account is found that the object belongs to."""

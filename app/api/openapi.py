@@ -32,6 +32,7 @@ TAGS = [
     {"name": "jobs", "description": "One contact of one batch, called until it is final."},
     {"name": "figures", "description": "Campaigns in numbers, and every call that was made."},
     {"name": "do-not-call", "description": "Numbers that are not to be called, by one account or by any."},
+    {"name": "privacy", "description": "What a person may ask for about their own data. For administrators."},
     {
         "name": "webhooks",
         "description": "What we tell customers' systems, and what the voice provider tells us; signed.",

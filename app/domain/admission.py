@@ -107,6 +107,8 @@ def refuse(job: Job, batch: Batch, account: Account, circumstances: Circumstance
     maximum = job.max_attempts(batch.call_settings.max_attempts)
     if job.attempts >= maximum:
         return _refusal(RefusalKind.MAX_ATTEMPTS, "max_attempts_reached", attempts=job.attempts)
+    if job.contact.is_erased:
+        return _refusal(RefusalKind.NO_PHONE_LEFT, "person_erased")
     if next_phone(job.contact.phones, job.retired_phones, job.next_phone_index) is None:
         return _refusal(RefusalKind.NO_PHONE_LEFT, "no_phone_left")
     return (

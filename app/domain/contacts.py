@@ -16,7 +16,9 @@ ID_PREFIX = "id:"
 _SEVERAL_DIGITS = re.compile(r"(?:[A-Z]*[0-9]){5}")
 _NOT_OF_AN_ID = re.compile(r"[^0-9A-Z]")
 
-E164 = Annotated[str, Field(pattern=E164_PATTERN)]
+ERASED = "#"
+"""What stands for a person's first number is "#1": it can be counted, and neither dialed nor found."""
+E164 = Annotated[str, Field(pattern=f"{E164_PATTERN}|^{ERASED}[0-9]{{1,2}}$")]
 
 
 def _known_zone(name: str) -> str:
@@ -42,6 +44,11 @@ class Contact(BaseModel):
     timezone: Annotated[str, AfterValidator(_known_zone)] | None = None
     custom_fields: dict[str, str] = Field(default_factory=dict)
 
+    @property
+    def is_erased(self) -> bool:
+        """Nobody knows any more who it was (domain.privacy)."""
+        return self.phones[0].startswith(ERASED)
+
 
 class ContactRow(NamedTuple):
     """A contact and the spreadsheet row (1-based, as the spreadsheet shows it) it comes from."""
@@ -62,6 +69,8 @@ def person_keys(contact: Contact) -> list[str]:
 def keys_of_person(dni: str | None, phones: Sequence[str]) -> list[str]:
     """See person_keys."""
     national_id = id_key(dni) if dni else None
+    if phones and phones[0].startswith(ERASED):
+        return []
     return [national_id, *phones] if national_id else [*phones]
 
 

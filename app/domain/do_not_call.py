@@ -1,17 +1,21 @@
 """The do-not-call list: numbers and persons that nobody, or one account, may call, for good or until a date. Pure.
 
-What is on it is named by its key, one of a contact's `person_keys`: a number, or `id:` and a national id.
+What is on it is named by its key, one of a contact's `person_keys`: a number, or `id:` and a national id. Of a person
+whose data were erased it is the keyed hash of that (`hidden_key`).
 """
 
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
+from hmac import new as hmac
 
 from pydantic import BaseModel, ConfigDict
 
 from app.domain.contacts import ID_PREFIX
 from app.domain.messages import Message
+
+HIDDEN_PREFIX = "hash:"
 
 
 class DoNotCallScope(StrEnum):
@@ -25,6 +29,8 @@ class DoNotCallSource(StrEnum):
     IMPORT = "import"
     CALL = "call"
     """The called person asked for it."""
+    ERASURE = "erasure"
+    """Their data were erased: only who knows the number can find the entry."""
 
 
 class DoNotCallEntry(BaseModel):
@@ -46,7 +52,7 @@ class DoNotCallEntry(BaseModel):
     @property
     def phone(self) -> str | None:
         """E.164, if it is a number that is listed."""
-        return None if self.key.startswith(ID_PREFIX) else self.key
+        return None if self.key.startswith((ID_PREFIX, HIDDEN_PREFIX)) else self.key
 
     @property
     def national_id(self) -> str | None:
@@ -58,6 +64,11 @@ class DoNotCallEntry(BaseModel):
 
     def stands_at(self, now: datetime) -> bool:
         return self.expires_at is None or self.expires_at > now
+
+
+def hidden_key(secret: bytes, key: str) -> str:
+    """By which a person is known who is not to be known any more: nobody makes a number of it without the secret."""
+    return HIDDEN_PREFIX + hmac(secret, key.encode(), sha256).hexdigest()[:40]
 
 
 def entry_id_of(account_id: str | None, key: str) -> str:

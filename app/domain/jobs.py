@@ -28,6 +28,12 @@ def computed_of(contact: Contact) -> dict[str, object]:
     return {"person_keys": person_keys(contact), "name_words": name_words(contact.name), "zone": contact.timezone or ""}
 
 
+def of_erased_contact(now: datetime) -> dict[str, object]:
+    """What is different in the job of a contact whose data are erased: it keeps its number, and is never called."""
+    reason = Message(code="person_erased")
+    return {"state": JobState.CANCELLED, "reason": reason, "finished_at": now, "erased_at": now}
+
+
 class JobState(StrEnum):
     """What each state means, who moves a job out of it, and what a crash leaves."""
 
@@ -227,6 +233,8 @@ class Job(BaseModel):
     disposition: Disposition | None = None
     history: list[AttemptRecord] = []
     cancel_requested: bool = False
+    erased_at: datetime | None = None
+    """Nobody knows any more who it was: it is final, and stays so."""
     created_at: datetime
     updated_at: datetime
     started_at: datetime | None = None

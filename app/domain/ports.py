@@ -444,6 +444,14 @@ class DoNotCallList(Protocol):
     async def remove(self, entry_id: str) -> bool:
         """False if there is no such entry."""
 
+    async def hidden(self, key: str) -> str:
+        """By which an entry stands for `key` without showing it (do_not_call.hidden_key)."""
+
+    async def hide(self, account_ids: Sequence[str | None], keys: Sequence[str]) -> int:
+        """Make the entries of these lists for `keys` stand as firmly without showing them; how many."""
+
+    async def count(self, account_ids: Sequence[str | None], keys: Sequence[str]) -> int: ...
+
 
 class CallHints(Protocol):
     """What was heard of calls without asking, kept in their jobs. None of it moves a job."""
@@ -565,3 +573,6 @@ class CallProvider(Protocol):
 
     async def stop(self, call_id: str) -> None:
         """End a live call; a call that is over already is no error."""
+
+    async def delete(self, call_id: str) -> None:
+        """Have nothing left of a call that is over; one that is unknown is no error."""

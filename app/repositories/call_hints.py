@@ -87,7 +87,9 @@ class MongoCallHints(Repository):
         details = {f"report.{name}": plain(value) for name, value in known.items() if value not in (None, {})}
         if not details:
             return False
+        # Of somebody whose data were erased nothing more is to be known.
+        known_still = {"worker_id": {"$exists": False}, "erased_at": {"$exists": False}}
         result = await self._jobs.update_one(
-            {"_id": job_id, "report.call_id": report.call_id, "worker_id": {"$exists": False}}, {"$set": details}
+            {"_id": job_id, "report.call_id": report.call_id, **known_still}, {"$set": details}
         )
         return result.matched_count == 1

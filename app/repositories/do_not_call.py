@@ -1,12 +1,17 @@
-"""The do-not-call lists in MongoDB: one document for a key and list, under an id made of both."""
+"""The do-not-call lists in MongoDB: one document for a key and list, under an id made of both.
+
+Whoever asks by a key finds the entries that stand for its keyed hash, too. The secret of the hashes stands in the
+database, beside what it protects: were it lost, so would be who is not to be called.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
+from secrets import token_urlsafe
 from typing import Any
 
-from pymongo import DESCENDING, UpdateOne
+from pymongo import DESCENDING, ReturnDocument, UpdateOne
 
-from app.domain.do_not_call import DoNotCallEntry
+from app.domain.do_not_call import DoNotCallEntry, DoNotCallSource, entry_id_of, hidden_key
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import from_document, to_document
 from app.repositories.together import Together
@@ -17,17 +22,45 @@ class MongoDoNotCallList(Repository):
         super().__init__(database)
         self._entries = database.collection("do_not_call")
         self._together: Together[str, Sequence[str], list[Document]] = Together(self._standing)
+        self._secrets = database.collection("secrets")
+        self._secret: bytes | None = None
 
     async def standing(self, account_id: str, keys: Sequence[str]) -> list[DoNotCallEntry]:
         """An entry that cannot be read raises: it may be the one that forbids the call."""
-        found = await self._together.ask(account_id, keys)
-        return [from_document(DoNotCallEntry, {**entry}) for entry in found if entry["key"] in keys]
+        known = await self._known_as(keys)
+        found = await self._together.ask(account_id, list(known))
+        theirs = [entry for entry in found if entry["key"] in known]
+        return [from_document(DoNotCallEntry, {**entry, "key": known[entry["key"]]}) for entry in theirs]
 
     @guarded
     async def _standing(self, account_id: str, asked: Sequence[Sequence[str]]) -> list[Document]:
         keys = {key for each in asked for key in each}
         match = {"key": {"$in": list(keys)}, "account_id": {"$in": [account_id, None]}}
         return await self._entries.find(match).to_list()
+
+    async def hidden(self, key: str) -> str:
+        return hidden_key(await self._hash_secret(), key)
+
+    async def hide(self, account_ids: Sequence[str | None], keys: Sequence[str]) -> int:
+        return await self._hide(account_ids, keys, await self._hash_secret())
+
+    @guarded
+    async def _hide(self, account_ids: Sequence[str | None], keys: Sequence[str], secret: bytes) -> int:
+        match = {"key": {"$in": list(keys)}, "account_id": {"$in": list(account_ids)}}
+        entries = [from_document(DoNotCallEntry, document) async for document in self._entries.find(match)]
+        for entry in entries:
+            # The new one first: at every moment one of the two forbids the call.
+            key = hidden_key(secret, entry.key)
+            changes = {"entry_id": entry_id_of(entry.account_id, key), "key": key, "reason": None}
+            hidden = entry.model_copy(update={**changes, "source": DoNotCallSource.ERASURE})
+            await self._entries.bulk_write([_unless_it_stands_as_long(to_document(hidden))])
+            await self._entries.delete_one({"_id": entry.entry_id})
+        return len(entries)
+
+    @guarded
+    async def count(self, account_ids: Sequence[str | None], keys: Sequence[str]) -> int:
+        match = {"key": {"$in": list(keys)}, "account_id": {"$in": list(account_ids)}}
+        return await self._entries.count_documents(match)
 
     @guarded
     async def add(self, entries: Sequence[DoNotCallEntry]) -> int:
@@ -50,7 +83,7 @@ class MongoDoNotCallList(Repository):
         if account_id is not None:
             match["account_id"] = account_id
         if key is not None:
-            match["key"] = key
+            match["key"] = {"$in": list(await self._known_as([key]))}
         cursor = self._entries.find(match).sort([("created_at", DESCENDING), ("_id", DESCENDING)])
         entries = [from_document(DoNotCallEntry, found) async for found in cursor.skip(skip).limit(limit)]
         return entries, await self._entries.count_documents(match)
@@ -58,6 +91,21 @@ class MongoDoNotCallList(Repository):
     @guarded
     async def remove(self, entry_id: str) -> bool:
         return (await self._entries.delete_one({"_id": entry_id})).deleted_count == 1
+
+    async def _known_as(self, keys: Sequence[str]) -> dict[str, str]:
+        """Each key by itself and by its hash."""
+        secret = await self._hash_secret()
+        return {known: key for key in keys for known in (key, hidden_key(secret, key))}
+
+    async def _hash_secret(self) -> bytes:
+        if self._secret is None:
+            made = {"$setOnInsert": {"value": token_urlsafe(32)}}
+            document = await self._secrets.find_one_and_update(
+                {"_id": "hidden_keys"}, made, upsert=True, return_document=ReturnDocument.AFTER
+            )
+            assert document is not None  # noqa: S101 - an upsert answers what it made
+            self._secret = str(document["value"]).encode()
+        return self._secret
 
 
 def _unless_it_stands_as_long(document: Document) -> UpdateOne:

@@ -20,6 +20,7 @@ from app.domain.from_numbers import FromNumber
 from app.domain.imports import Import
 from app.domain.jobs import Job
 from app.domain.persons import OtherJob
+from app.domain.privacy import Erasure, ProviderCopy
 from app.domain.reading import Place
 from app.domain.searching import AgeSort, NameSort, Search, name_words, sort_name
 from app.domain.transactions import Transaction
@@ -48,6 +49,8 @@ _ID_FIELD: dict[type[BaseModel], str] = {
     Worker: "worker_id",
     Webhook: "webhook_id",
     Delivery: "delivery_id",
+    Erasure: "erasure_id",
+    ProviderCopy: "call_id",
 }
 
 

@@ -100,6 +100,28 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("batch_id", ASCENDING), ("number", ASCENDING)], name="in_order"),
         # An import into a recurring batch: who is in it already?
         IndexModel([("batch_id", ASCENDING), ("person_keys", ASCENDING)], name="person"),
+        # An erasure: in which series is the person?
+        IndexModel([("person_keys", ASCENDING)], name="person_anywhere"),
+    ],
+    "erasures": [
+        # Every worker: which is due? And: one at a time for a person.
+        IndexModel([("due_at", ASCENDING)], name="due", partialFilterExpression={"due_at": {"$exists": True}}),
+        IndexModel(
+            [("account_id", ASCENDING), ("digest", ASCENDING)],
+            name="working",
+            unique=True,
+            partialFilterExpression={"due_at": {"$exists": True}},
+        ),
+        # GET /privacy/erasures, newest first, of all or of an account.
+        IndexModel([("requested_at", DESCENDING), ("_id", DESCENDING)], name="newest"),
+        IndexModel(
+            [("account_id", ASCENDING), ("requested_at", DESCENDING), ("_id", DESCENDING)], name="newest_of_account"
+        ),
+    ],
+    "provider_copies": [
+        # Every worker: which calls are to be deleted at the provider now? And how many are left of an erasure.
+        IndexModel([("due_at", ASCENDING)], name="due"),
+        IndexModel([("erasure_id", ASCENDING)], name="of_erasure"),
     ],
     "imports": [
         # GET /batches/{id}/imports, newest first.
@@ -290,6 +312,8 @@ INDEXES: dict[str, list[IndexModel]] = {
             [("webhook_id", ASCENDING), ("status", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)],
             name="newest_of_status",
         ),
+        # An erasure: what was sent about the person's jobs?
+        IndexModel([("job_id", ASCENDING)], name="of_job", partialFilterExpression={"job_id": {"$exists": True}}),
         IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
     ],
     "uploads": [

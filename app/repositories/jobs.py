@@ -11,7 +11,17 @@ from pymongo.errors import BulkWriteError
 
 from app.domain.batches import Batch
 from app.domain.imports import Import, KnownPerson, NumberedContact
-from app.domain.jobs import FINAL, IN_FLIGHT, OPERATOR_PRIORITY, Job, JobState, WaitingFor, computed_of, job_id
+from app.domain.jobs import (
+    FINAL,
+    IN_FLIGHT,
+    OPERATOR_PRIORITY,
+    Job,
+    JobState,
+    WaitingFor,
+    computed_of,
+    job_id,
+    of_erased_contact,
+)
 from app.domain.messages import Message
 from app.domain.reading import JobFilter, Place
 from app.domain.searching import AgeSort, Search
@@ -51,9 +61,11 @@ class MongoJobs(Repository):
     async def insert_contacts(self, pattern: Job, contacts: Sequence[NumberedContact]) -> None:
         # Without a Job each: that would cost three times as much, and pages that are polled wait meanwhile.
         common = to_document(pattern)
+        over = {**common, **plain(of_erased_contact(pattern.created_at))}
+        over.pop("waiting_for", None)
         documents = [
             {
-                **common,
+                **(over if row.contact.is_erased else common),
                 "_id": job_id(pattern.batch_id, number),
                 "row": row.row_number,
                 "contact": row.contact.model_dump(exclude_none=True),
@@ -267,7 +279,13 @@ class MongoJobs(Repository):
         return optional(
             Job,
             await self._jobs.find_one_and_update(
-                {"_id": job.job_id, "state": job.state.value, "fence": job.fence, "attempts": job.attempts},
+                {
+                    "_id": job.job_id,
+                    "state": job.state.value,
+                    "fence": job.fence,
+                    "attempts": job.attempts,
+                    "erased_at": {"$exists": False},
+                },
                 {
                     "$set": {
                         "state": JobState.PENDING.value,

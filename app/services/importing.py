@@ -17,7 +17,7 @@ from app.domain.batches import Batch, BatchStatus, LogEntry
 from app.domain.contacts import ContactRow, person_keys
 from app.domain.errors import DatabaseUnavailable
 from app.domain.imports import IMPORT_LEASE, Import, ImportStatus, KnownPerson, NumberedContact
-from app.domain.jobs import Job, JobState, WaitingFor, job_id
+from app.domain.jobs import Job, JobState, WaitingFor, job_id, of_erased_contact
 from app.domain.messages import Message
 from app.domain.ports import BatchContacts, Batches, Imports, Jobs, Time, Uploads
 from app.domain.recurrence import first_after
@@ -184,7 +184,7 @@ class Importing:
         if batch.recurrence is not None:
             await self._contacts.insert_many(batch.batch_id, work.import_id, contacts)
         else:
-            pattern = job_of(batch, contacts[0], self._time.now(), import_id=work.import_id)
+            pattern = _waiting_job(batch, contacts[0], self._time.now(), import_id=work.import_id)
             await self._jobs.insert_contacts(pattern, contacts)
 
     async def _without_duplicates(
@@ -357,7 +357,17 @@ def _over(work: Import, status: ImportStatus, now: datetime, *, counted: int) ->
 
 
 def job_of(batch: Batch, contact: NumberedContact, now: datetime, *, import_id: str | None = None) -> Job:
-    """The job that calls the contact."""
+    """The job that calls the contact; of one whose data were erased meanwhile, a job that is over.
+
+    It is written all the same: an importer that was frozen and still knows the data finds the number taken.
+    """
+    job = _waiting_job(batch, contact, now, import_id=import_id)
+    if not contact.row.contact.is_erased:
+        return job
+    return job.model_copy(update={"waiting_for": None, **of_erased_contact(now)})
+
+
+def _waiting_job(batch: Batch, contact: NumberedContact, now: datetime, *, import_id: str | None = None) -> Job:
     return Job(
         job_id=job_id(batch.batch_id, contact.number),
         account_id=batch.account_id,
@@ -375,6 +385,8 @@ def job_of(batch: Batch, contact: NumberedContact, now: datetime, *, import_id: 
 
 def _with_fields(row: ContactRow, fields: dict[str, str]) -> ContactRow:
     if not fields:
+        return row
+    if row.contact.is_erased:
         return row
     custom = {**row.contact.custom_fields, **fields}
     return ContactRow(row.row_number, row.contact.model_copy(update={"custom_fields": custom}))

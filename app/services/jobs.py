@@ -151,6 +151,8 @@ class JobService:
         job, batch = view.job, view.batch
         if job.state not in {JobState.PENDING, JobState.FAILED, JobState.CANCELLED}:
             raise Conflict("job_not_retryable", status=view.status.value)
+        if job.erased_at is not None:
+            raise Conflict("job_erased")
         if job.test_of is not None:
             raise Conflict("test_call_happens_once")
         if batch.status is BatchStatus.CANCELLED:

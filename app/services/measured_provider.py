@@ -42,6 +42,10 @@ class MeasuredProvider:
         with self._timed("stop"):
             await self._provider.stop(call_id)
 
+    async def delete(self, call_id: str) -> None:
+        with self._timed("delete"):
+            await self._provider.delete(call_id)
+
     @contextmanager
     def _timed(self, request: str) -> Iterator[None]:
         asked_at = self._time.monotonic()

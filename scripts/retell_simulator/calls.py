@@ -89,6 +89,12 @@ class CallStore:
         """The calls to this number, oldest first."""
         return self._by_number.get(number, [])
 
+    def remove(self, call: Call) -> None:
+        """Forget a call, as if it had never been."""
+        self._by_id.pop(call.call_id, None)
+        self._live.pop(call.call_id, None)
+        self._by_number[call.to_number].remove(call)
+
     def replan(self, call: Call, plan: CallPlan) -> None:
         """Change a call's course, because somebody stopped it."""
         call.plan = plan

@@ -77,6 +77,10 @@ async def _stop_call(simulator: Simulator, request: Request) -> None:
     simulator.stop_call(_call(simulator, request))
 
 
+async def _delete_call(simulator: Simulator, request: Request) -> None:
+    simulator.calls.remove(_call(simulator, request))
+
+
 async def _get_concurrency(simulator: Simulator, _request: Request) -> JsonObject:
     limit = simulator.knobs.concurrency_limit or _BASE_CONCURRENCY_IF_UNLIMITED
     return {
@@ -177,6 +181,7 @@ ROUTES = [
     Route("/v2/get-call/{call_id}", _endpoint(_get_call), methods=["GET"]),
     Route("/v3/list-calls", _endpoint(_list_calls), methods=["POST"]),
     Route("/v2/stop-call/{call_id}", _endpoint(_stop_call), methods=["POST"]),
+    Route("/v2/delete-call/{call_id}", _endpoint(_delete_call), methods=["DELETE"]),
     Route("/get-concurrency", _endpoint(_get_concurrency), methods=["GET"]),
     Route("/get-api-key-info", _endpoint(_get_api_key_info, faults=False), methods=["GET"]),
     Route("/get-agent/{agent_id}", _endpoint(_get_agent, faults=False), methods=["GET"]),

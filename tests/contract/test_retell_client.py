@@ -483,7 +483,12 @@ async def test_each_failure_of_http_says_whether_a_call_may_exist(retell: Retell
 @pytest.mark.parametrize("kind", HTTPX_ERRORS)
 async def test_each_failure_of_http_leaves_a_question_without_an_answer(retell: Retell, kind: type[Exception]) -> None:
     client = failing(retell, kind)
-    for question in (client.get("call_1"), client.find("attempt-1", TO), client.stop("call_1")):
+    for question in (
+        client.get("call_1"),
+        client.find("attempt-1", TO),
+        client.stop("call_1"),
+        client.delete("call_1"),
+    ):
         assert type(await failure(question)) is ProviderUnavailable
 
 
@@ -584,6 +589,25 @@ async def test_stopping_a_call_that_is_over_is_no_error(retell: Retell, status: 
     call_id = (await client.place(BODY)).call_id
     retell.clock.advance(600)
     await client.stop(call_id)
+
+
+async def test_a_deleted_call_is_gone_and_deleting_it_again_is_no_error(retell: Retell) -> None:
+    client = retell.client()
+    call_id = (await client.place(BODY)).call_id
+    retell.clock.advance(600)
+    await client.delete(call_id)
+    assert type(await failure(client.get(call_id))) is CallUnknown
+    assert await client.find("attempt-1", TO) == []
+    await client.delete(call_id)
+
+
+async def test_a_refusal_to_delete_a_call_that_is_there_is_no_deletion(retell: Retell) -> None:
+    there = {"call_id": "call_1", "call_status": "ongoing"}
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(422) if request.method == "DELETE" else httpx.Response(200, json=there)
+
+    assert type(await failure(answering(retell, handle).delete("call_1"))) is ProviderUnavailable
 
 
 # Call objects, read leniently -------------------------------------------------------------------------------------

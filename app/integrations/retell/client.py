@@ -186,6 +186,18 @@ class RetellClient:
             # 422 is also Retell's answer for a call that is over: nothing is left to stop.
             return
 
+    async def delete(self, call_id: str) -> None:
+        """https://docs.retellai.com/api-references/delete-call"""
+        try:
+            await self._ask("DELETE", f"/v2/delete-call/{quote(call_id, safe='')}")
+        except CallUnknown as refused:
+            # 404 and 422 are Retell's answers for an id that it does not know; a 422 may also mean that it will not.
+            try:
+                await self.get(call_id)
+            except CallUnknown:
+                return
+            raise ProviderUnavailable(f"not deleted: {refused.detail}") from refused
+
     async def aclose(self) -> None:
         await self._http.aclose()
 

@@ -1,0 +1,74 @@
+"""What erasing needs from outside. Repository methods raise DatabaseUnavailable."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from app.domain.jobs import JobState
+from app.domain.privacy import Erasure, Found, ProviderCopy, Sought
+
+
+class JobOfPerson(NamedTuple):
+    job_id: str
+    batch_id: str
+    state: JobState
+
+
+class PersonalData(Protocol):
+    """Wherever it is stored. Everything that erases is safe to repeat."""
+
+    async def keys_of(self, account_id: str, sought: Sought) -> list[list[str]]:
+        """The person keys of every contact that is meant."""
+
+    async def count(self, account_id: str, sought: Sought) -> Found: ...
+    async def jobs_of(self, account_id: str, sought: Sought) -> list[JobOfPerson]: ...
+    async def imports_begun(self, account_id: str, until: datetime) -> int:
+        """How many that began not later go on: they may have in memory what was erased since."""
+
+    async def calls_of(self, job_id: str) -> list[str]:
+        """Calls of a job that is not erased yet."""
+
+    async def erase_job(self, job_id: str, now: datetime) -> bool:
+        """False if it is not final, has changed since it was read, or is erased already."""
+
+    async def erase_contacts(self, account_id: str, sought: Sought) -> int: ...
+    async def erase_upload_rows(self, account_id: str, sought: Sought) -> int: ...
+    async def erase_deliveries(self, job_ids: Sequence[str]) -> int: ...
+    async def erase_mentions(self, batch_ids: Collection[str], hidden: dict[str, str]) -> None:
+        """What others said of calls in these batches and may quote a number; `hidden` by each key of the person."""
+
+
+class PersonalDataReader(Protocol):
+    def everything(self, account_id: str, sought: Sought) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Each stored document, or part of one, under the name of where it is; one name after another."""
+
+
+class Erasures(Protocol):
+    async def insert(self, erasure: Erasure) -> bool:
+        """False if there is one of the same person that works."""
+
+    async def working(self, account_id: str, digest: str) -> Erasure | None: ...
+    async def get(self, erasure_id: str) -> Erasure | None: ...
+    async def page(self, *, account_ids: Collection[str] | None, limit: int, skip: int) -> tuple[list[Erasure], int]:
+        """Newest first, and how many there are in all."""
+
+    async def take(self, now: datetime, lease_until: datetime) -> Erasure | None:
+        """One that is due and that nobody works on."""
+
+    async def never_again(self, erasure_id: str) -> None: ...
+    async def note_job(self, erasure: Erasure, job_id: str) -> None: ...
+    async def advance(self, erasure: Erasure, changes: dict[str, Any]) -> Erasure | None:
+        """Set `changes` (None removes); None: it is in other hands."""
+
+
+class ProviderCopies(Protocol):
+    """Calls that are to be deleted at the provider."""
+
+    async def add(self, copies: Sequence[ProviderCopy]) -> None:
+        """Those that are not there yet."""
+
+    async def due(self, now: datetime, limit: int) -> list[ProviderCopy]: ...
+    async def done(self, call_id: str) -> None: ...
+    async def later(self, copy: ProviderCopy, due_at: datetime) -> None: ...
+    async def left(self, erasure_ids: Sequence[str]) -> dict[str, int]:
+        """How many of each erasure; without any it is left out."""

@@ -1,0 +1,39 @@
+"""Use case: have the provider delete the calls that are erased here. Without its answer it is asked again, for ever."""
+
+import structlog
+
+from app.domain.ports import CallProvider, Time
+from app.domain.privacy import wait_after_failing
+from app.domain.privacy_ports import ProviderCopies
+from app.domain.provider_errors import ProviderError
+
+log = structlog.get_logger("privacy")
+
+A_ROUND = 10
+"""Requests one after another, in no hurry: calls come first."""
+
+
+class DeletingCopies:
+    def __init__(self, copies: ProviderCopies, provider: CallProvider, time: Time) -> None:
+        self._copies = copies
+        self._provider = provider
+        self._time = time
+
+    async def round(self) -> int:
+        """How many are deleted. Raises DatabaseUnavailable."""
+        deleted = 0
+        for copy in await self._copies.due(self._time.now(), A_ROUND):
+            try:
+                await self._provider.delete(copy.call_id)
+            except ProviderError as error:
+                due_at = self._time.now() + wait_after_failing(copy.tries)
+                log.warning(
+                    "call_not_deleted_at_provider", call_id=copy.call_id, tries=copy.tries + 1, detail=error.detail
+                )
+                await self._copies.later(copy, due_at)
+                break  # whoever does not delete one now does not delete the next either
+            await self._copies.done(copy.call_id)
+            deleted += 1
+        if deleted:
+            log.info("calls_deleted_at_provider", count=deleted)
+        return deleted

@@ -1,0 +1,44 @@
+"""The loop beside the calls that erases what is to be erased. In small steps: calls never wait for it."""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from app.domain.errors import Unavailable
+from app.services.erasing import Erasing
+from app.services.provider_copies import DeletingCopies
+
+log = structlog.get_logger("worker")
+
+ROUND_SECONDS = 5.0
+LONGEST_BACKOFF_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Housekeeping:
+    erasing: Erasing
+    deleting: DeletingCopies
+
+    async def round(self) -> int:
+        """One step of each kind; whether there was any. Raises Unavailable."""
+        return await self.erasing.resume() + await self.deleting.round()
+
+    async def keep(self, ended: asyncio.Event) -> None:
+        """Until `ended`."""
+        wait = ROUND_SECONDS
+        while not ended.is_set():
+            try:
+                await self.round()
+                wait = ROUND_SECONDS
+            except Unavailable as error:
+                wait = min(wait * 2, LONGEST_BACKOFF_SECONDS)
+                log.warning("dependency_waited_for", loop="housekeeping", reason=error.code, wait_seconds=wait)
+            except Exception:
+                log.exception("loop_failed", loop="housekeeping")
+                wait = LONGEST_BACKOFF_SECONDS
+            try:
+                async with asyncio.timeout(wait):
+                    await ended.wait()
+            except TimeoutError:
+                continue
