@@ -1,6 +1,6 @@
 """/privacy: what a person may ask for about their own data. For administrators."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -21,7 +21,7 @@ _EXAMPLE = {
     "identifiers": ["id:123456785"],
     **{section: [] for section in SECTIONS},
 }
-_EXPORT = {
+_EXPORT: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": {JSON_FILE: {"schema": {"type": "object"}, "example": _EXAMPLE}}}
 }
 
