@@ -13,6 +13,7 @@ from app.config import Settings
 from app.domain.access_ports import AuditLog
 from app.domain.errors import DatabaseUnavailable
 from app.domain.money import Pricing
+from app.domain.privacy import Retention
 from app.domain.privacy_ports import Erasures, ProviderCopies
 from app.domain.tables_written import TableFile
 from app.domain.workers import Vitals, WorkerState
@@ -33,6 +34,7 @@ from app.repositories.access import (
     MongoUsers,
 )
 from app.repositories.accounts import MongoAccounts
+from app.repositories.aged_batches import MongoAgedBatches
 from app.repositories.audit_log import MongoAuditLog
 from app.repositories.batch_contacts import MongoBatchContacts
 from app.repositories.batches import MongoBatches
@@ -102,6 +104,7 @@ from app.services.recurring import Recurring
 from app.services.rescuing import Rescuing
 from app.services.restoring import Restoring
 from app.services.results import ResultService
+from app.services.retaining import Retaining
 from app.services.script_preview import ScriptPreviewing
 from app.services.sessions import Lifetimes, SessionService
 from app.services.settling import Settling
@@ -144,6 +147,9 @@ class Privacy:
     erasures: Erasures
     copies: ProviderCopies
     export: PersonExport
+    retaining: Retaining
+    retention: Retention
+    """What holds for accounts that say nothing."""
 
 
 @dataclass(frozen=True)
@@ -268,7 +274,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             script_preview=ScriptPreviewing(accounts, uploads, clock),
             test_calls=TestCalls(accounts, batches, jobs, MongoBatchContacts(database), clock),
             do_not_call=DoNotCallService(accounts, batches, jobs, MongoDoNotCallList(database), reader, clock),
-            privacy=_privacy(clock, database),
+            privacy=_privacy(settings, clock, database),
             jobs=JobService(accounts, batches, jobs, explaining, clock),
             dashboard=DashboardService(statistics, clock),
             past_calls=PastCallService(accounts, batches, statistics, MongoCallHistory(database), clock),
@@ -322,10 +328,13 @@ def _access(settings: Settings, clock: Clock, database: Database) -> Access:
     )
 
 
-def _privacy(clock: Clock, database: Database) -> Privacy:
+def _privacy(settings: Settings, clock: Clock, database: Database) -> Privacy:
     accounts, data = MongoAccounts(database), MongoPersonalData(database)
     erasures, copies = MongoErasures(database), MongoProviderCopies(database)
     finder = PersonFinder(accounts, data)
+    retention = Retention(
+        personal_days=settings.retention_days or None, recording_days=settings.recording_retention_days or None
+    )
     erasing = Erasing(
         finder,
         accounts,
@@ -342,6 +351,10 @@ def _privacy(clock: Clock, database: Database) -> Privacy:
         erasures=erasures,
         copies=copies,
         export=PersonExport(finder, MongoPersonReader(database), clock),
+        retaining=Retaining(
+            accounts, MongoAgedBatches(database), data, copies, MongoAuditLog(database), clock, retention
+        ),
+        retention=retention,
     )
 
 

@@ -94,6 +94,12 @@ class Settings(BaseSettings):
     """True: also http:// and addresses of private networks. Only for a laptop: whoever may make a webhook could have
     this network's own services called."""
 
+    # Personal data -------------------------------------------------------------------------------------------------
+    retention_days: int = Field(default=0, ge=0, le=3650)
+    """Days from a batch's end to the erasing of its contacts, for accounts that do not say otherwise; 0: never."""
+    recording_retention_days: int = Field(default=0, ge=0, le=3650)
+    """The same for the links to recordings, and the calls at Retell."""
+
     # API -----------------------------------------------------------------------------------------------------------
     max_upload_megabytes: int = Field(default=50, ge=1, le=50)
     upload_retention_hours: int = Field(default=24, ge=1)
@@ -127,6 +133,13 @@ class Settings(BaseSettings):
         password = user_info.partition(":")[2]
         keys = self.retell_webhook_key.get_secret_value().split(",")
         return [value for value in (*values, *(key.strip() for key in keys), password, unquote(password)) if value]
+
+    @field_validator("retention_days")
+    @classmethod
+    def _outlasts_what_is_told(cls, value: int) -> int:
+        if 0 < value < 7:
+            raise ValueError("must be 0 (never) or at least 7: webhooks are repeated and questions asked for some days")
+        return value
 
     @field_validator("retell_base_url", "retell_webhook_url")
     @classmethod

@@ -8,6 +8,7 @@ import structlog
 from app.domain.errors import Unavailable
 from app.services.erasing import Erasing
 from app.services.provider_copies import DeletingCopies
+from app.services.retaining import Retaining
 
 log = structlog.get_logger("worker")
 
@@ -19,10 +20,11 @@ LONGEST_BACKOFF_SECONDS = 60.0
 class Housekeeping:
     erasing: Erasing
     deleting: DeletingCopies
+    retaining: Retaining
 
     async def round(self) -> int:
         """One step of each kind; whether there was any. Raises Unavailable."""
-        return await self.erasing.resume() + await self.deleting.round()
+        return await self.erasing.resume() + await self.deleting.round() + await self.retaining.round()
 
     async def keep(self, ended: asyncio.Event) -> None:
         """Until `ended`."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 from app.domain.fair_turns import Turn
 from app.domain.money import Plan, Pricing, Unit
 from app.domain.person_caps import PersonCap
+from app.domain.privacy import ErasedByAge
 from app.domain.searching import name_words, sort_name
 from app.domain.transactions import Transaction
 from app.domain.webhooks import EventType
@@ -92,6 +93,11 @@ class Account(BaseModel):
     """Raised by every subscription, so that one is not struck out on older facts."""
     retell_agent_id: str | None = None
     retell_from_number: str | None = None
+    retention_days: int | None = None
+    """After how many days from a batch's end its contacts are erased; 0: never; None: as the environment says."""
+    recording_retention_days: int | None = None
+    """The same of the links to recordings."""
+    erased_by_age: ErasedByAge = ErasedByAge()
     created_at: datetime
     updated_at: datetime
 

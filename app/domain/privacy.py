@@ -137,6 +137,16 @@ class Erasure(BaseModel):
         return Sought(frozenset(self.ids), frozenset(self.phones), frozenset(self.by_phone))
 
 
+class AgedBatch(NamedTuple):
+    """A batch whose time is over, in the hands of one worker. `after`: the last job that was dealt with."""
+
+    batch_id: str
+    account_id: str
+    everything: bool
+    """Else only the links to recordings."""
+    after: str
+
+
 class ProviderCopy(BaseModel):
     """A call that is to be deleted at the provider too."""
 
@@ -181,6 +191,16 @@ class Retention(BaseModel):
 
     personal_days: int | None = None
     recording_days: int | None = None
+
+
+class ErasedByAge(BaseModel):
+    """What an account has had erased by age so far."""
+
+    model_config = ConfigDict(frozen=True)
+
+    jobs: int = 0
+    recordings: int = 0
+    last_at: datetime | None = None
 
 
 def in_force(

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from app.domain.jobs import JobState
-from app.domain.privacy import Erasure, Found, ProviderCopy, Sought
+from app.domain.privacy import AgedBatch, Erasure, Found, ProviderCopy, Sought
 
 
 class JobOfPerson(NamedTuple):
@@ -36,6 +36,36 @@ class PersonalData(Protocol):
     async def erase_deliveries(self, job_ids: Sequence[str]) -> int: ...
     async def erase_mentions(self, batch_ids: Collection[str], hidden: dict[str, str]) -> None:
         """What others said of calls in these batches and may quote a number; `hidden` by each key of the person."""
+
+
+class AgedData(Protocol):
+    async def jobs_behind(self, batch_id: str, after: str, limit: int) -> list[tuple[str, list[str]]]:
+        """The batch's jobs in their order, with their calls; "" begins."""
+
+    async def is_untold(self, job_ids: Sequence[str]) -> bool:
+        """Whether a webhook is still to be told of one of them."""
+
+    async def erase_jobs(self, job_ids: Sequence[str], now: datetime) -> int: ...
+    async def are_left(self, job_ids: Sequence[str]) -> bool:
+        """Whether one of them is not erased."""
+
+    async def erase_recordings(self, job_ids: Sequence[str]) -> int: ...
+    async def erase_deliveries(self, job_ids: Sequence[str]) -> int: ...
+    async def erase_contacts_of(self, batch_id: str, limit: int) -> int: ...
+
+
+class AgedBatches(Protocol):
+    async def account_ids(self) -> list[str]: ...
+    async def take(
+        self, account_id: str, before: datetime, now: datetime, lease_until: datetime, *, everything: bool
+    ) -> AgedBatch | None:
+        """One that ended before then and of which something is left to be erased."""
+
+    async def later(self, batch: AgedBatch, after: str, due_at: datetime) -> None: ...
+    async def done(self, batch: AgedBatch) -> bool:
+        """False if somebody was quicker, or it goes on again."""
+
+    async def count(self, account_id: str, now: datetime, *, jobs: int = 0, recordings: int = 0) -> None: ...
 
 
 class PersonalDataReader(Protocol):

@@ -320,6 +320,9 @@ class MongoBatches(Repository):
     async def _changed(self, match: Document, changes: dict[str, Any], push: Document | None = None) -> Batch | None:
         update = set_or_unset(with_names(changes, "name"))
         update["$inc"] = {"revision": 1}
+        if "finished_at" in changes:
+            # What was erased of it by age was erased up to its last end (repositories/aged_batches.py).
+            update["$unset"] = {**update.get("$unset", {}), "aged": ""}
         if push:
             update["$push"] = push
         return optional(

@@ -75,6 +75,11 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="deleted",
             partialFilterExpression={"deleted_at": {"$exists": True}},
         ),
+        # Every worker: which batches of an account ended so long ago that they are to be erased?
+        IndexModel(
+            [("account_id", ASCENDING), ("aged.level", ASCENDING), ("finished_at", ASCENDING)],
+            name="aged",
+        ),
         # The same of test calls.
         IndexModel(
             [("account_id", ASCENDING), ("status", ASCENDING)],

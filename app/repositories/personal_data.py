@@ -16,6 +16,7 @@ from app.domain.contacts import ID_PREFIX, id_key, keys_of_person
 from app.domain.jobs import FINAL, IN_FLIGHT, JobState
 from app.domain.privacy import Found, Sought, erased_phones
 from app.domain.privacy_ports import JobOfPerson
+from app.domain.webhooks import DeliveryStatus
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.scrubbing import (
     CUT,
@@ -225,11 +226,17 @@ class MongoPersonalData(Repository):
     # By age -------------------------------------------------------------------------------------------------------
 
     @guarded
-    async def is_untold(self, batch_id: str) -> bool:
-        match = {"batch_id": batch_id, "untold_at": {"$exists": True}}
-        if await self._jobs.find_one(match, {"_id": True}, hint="untold") is not None:
+    async def is_untold(self, job_ids: Sequence[str]) -> bool:
+        ids = {"$in": list(job_ids)}
+        if await self._jobs.find_one({"_id": ids, "untold_at": {"$exists": True}}, {"_id": True}, hint="_id_"):
             return True
-        return await self._deliveries.find_one({"batch_id": batch_id, "status": "pending"}, {"_id": True}) is not None
+        pending = {"job_id": ids, "status": DeliveryStatus.PENDING.value}
+        return await self._deliveries.find_one(pending, {"_id": True}, hint="of_job") is not None
+
+    @guarded
+    async def are_left(self, job_ids: Sequence[str]) -> bool:
+        match = {"_id": {"$in": list(job_ids)}, "erased_at": {"$exists": False}}
+        return await self._jobs.find_one(match, {"_id": True}, hint="_id_") is not None
 
     @guarded
     async def jobs_behind(self, batch_id: str, after: str, limit: int) -> list[tuple[str, list[str]]]:

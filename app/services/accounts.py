@@ -45,6 +45,8 @@ class NewAccount:
     retell_agent_id: str | None
     retell_from_number: str | None
     person_caps: Sequence[PersonCap] = ()
+    retention_days: int | None = None
+    recording_retention_days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ class AccountService:
             timezone=new.timezone,
             country=country,
             person_caps=list(new.person_caps),
+            retention_days=new.retention_days,
+            recording_retention_days=new.recording_retention_days,
             pricing=new.pricing or self._default_pricing,
             funds=_initial_funds(new.plan_type, bought),
             retell_agent_id=new.retell_agent_id,

@@ -47,7 +47,7 @@ async def create_account(
     )
     account = await container.accounts.create(body.to_new_account(default))
     response.headers["Location"] = f"/api/v1/accounts/{account.account_id}"
-    return account_reply(account)
+    return account_reply(account, container.privacy.retention)
 
 
 @router.get("", summary="List accounts", responses=problems())
@@ -64,12 +64,12 @@ async def list_accounts(
         account_ids=principal.visible(None), limit=page.limit, skip=page.skip, sort=sort, search=named(q)
     )
     announce(request, response, page, total)
-    return [account_reply(account) for account in accounts]
+    return [account_reply(account, container.privacy.retention) for account in accounts]
 
 
 @router.get("/{account_id}", summary="Read an account", responses=problems(404))
 async def get_account(account_id: str, container: ContainerDep) -> AccountReply:
-    return account_reply(await container.accounts.get(account_id))
+    return account_reply(await container.accounts.get(account_id), container.privacy.retention)
 
 
 @router.patch("/{account_id}", summary="Change an account", responses=problems(400, 404))
@@ -80,7 +80,8 @@ async def change_account(
 
     For administrators.
     """
-    return account_reply(await container.accounts.change(account_id, body.to_changes()))
+    changed = await container.accounts.change(account_id, body.to_changes())
+    return account_reply(changed, container.privacy.retention)
 
 
 @router.get("/{account_id}/balance", summary="What is left, and how fast it goes", responses=problems(404))

@@ -4,11 +4,12 @@ from decimal import Decimal
 
 from pydantic import Field
 
-from app.api.schemas.common import Instant, Number, Reply
+from app.api.schemas.common import Instant, Number, Reply, is_off
 from app.domain.accounts import Account, AccountStatus, Features
 from app.domain.messages import Language
 from app.domain.money import Plan, Unit
 from app.domain.person_caps import PersonCap
+from app.domain.privacy import Retention, in_force
 from app.domain.transactions import Transaction
 from app.services.accounts import AccountStats, Balance
 
@@ -29,6 +30,18 @@ def _is_empty(value: object) -> bool:
 class AccountSettingsReply(Reply):
     timezone: str
     person_caps: list[PersonCap] = Field(default=[], exclude_if=_is_empty, description="Absent: none.")
+    retention_days: int | None = Field(
+        default=None, exclude_if=is_off, description="After so many days contacts are erased. Absent: never."
+    )
+    recording_retention_days: int | None = Field(
+        default=None, exclude_if=is_off, description="The same of the links to recordings."
+    )
+
+
+class ErasedByAgeReply(Reply):
+    jobs: int
+    recordings: int
+    last_at: Instant | None
 
 
 class AccountReply(Reply):
@@ -56,12 +69,17 @@ class AccountReply(Reply):
     max_concurrent_calls: int
     retell_agent_id: str | None
     retell_from_number: str | None
+    erased_by_age: ErasedByAgeReply | None = Field(
+        default=None, exclude_if=is_off, description="How much so far. Absent: nothing."
+    )
     created_at: Instant
     updated_at: Instant
 
 
-def account_reply(account: Account) -> AccountReply:
-    funds, pricing = account.funds, account.pricing
+def account_reply(account: Account, retention: Retention) -> AccountReply:
+    """`retention`: what holds where the account says nothing."""
+    funds, pricing, erased = account.funds, account.pricing, account.erased_by_age
+    days = in_force(account.retention_days, account.recording_retention_days, account.person_caps, retention)
     return AccountReply(
         id_=account.account_id,
         account_id=account.account_id,
@@ -75,7 +93,12 @@ def account_reply(account: Account) -> AccountReply:
         suspension_reason=account.suspension_reason,
         balance=_funds(account),
         features=account.features,
-        settings=AccountSettingsReply(timezone=account.timezone, person_caps=account.person_caps),
+        settings=AccountSettingsReply(
+            timezone=account.timezone,
+            person_caps=account.person_caps,
+            retention_days=days.personal_days,
+            recording_retention_days=days.recording_days,
+        ),
         country=account.country,
         minutes_purchased=funds.minutes_purchased,
         minutes_used=funds.minutes_used,
@@ -87,6 +110,7 @@ def account_reply(account: Account) -> AccountReply:
         max_concurrent_calls=account.features.max_concurrent_calls,
         retell_agent_id=account.retell_agent_id,
         retell_from_number=account.retell_from_number,
+        erased_by_age=ErasedByAgeReply(**erased.model_dump()) if erased.last_at else None,
         created_at=account.created_at,
         updated_at=account.updated_at,
     )

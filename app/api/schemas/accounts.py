@@ -26,6 +26,7 @@ from app.domain.errors import FieldError, InvalidInput
 from app.domain.money import Plan, Pricing
 from app.domain.person_caps import MAX_CAPS, CapCounts, CapPeriod, PersonCap
 from app.domain.phone_regions import region_of_country
+from app.domain.privacy import RECORDING_DAYS, RETENTION_DAYS
 from app.services.accounts import NewAccount
 
 
@@ -87,11 +88,29 @@ PersonCaps = Annotated[
 ]
 
 
+def _long_enough(value: int) -> int:
+    if 0 < value < RETENTION_DAYS[0]:
+        raise invalid("retention_too_short", days=RETENTION_DAYS[0])
+    return value
+
+
+RetentionDays = Annotated[int, Field(ge=0, le=RETENTION_DAYS[1]), AfterValidator(_long_enough)]
+RecordingDays = Annotated[int, Field(ge=0, le=RECORDING_DAYS[1])]
+
+
 class AccountSettings(Request):
     """How the account's operators see time (months and dates are in this zone), and how often a person is called."""
 
     timezone: Zone = "America/Santiago"
     person_caps: PersonCaps = Field(default=[])
+    retention_days: RetentionDays | None = Field(
+        default=None,
+        description="Days from a batch's end to the erasing of its contacts, at least 7 and as many as a cap looks "
+        "back; 0: never; null: as Cadencia is set up.",
+    )
+    recording_retention_days: RecordingDays | None = Field(
+        default=None, description="The same of the links to recordings; the calls are deleted at Retell too."
+    )
     call_settings: NoCallSettings = None
 
 
@@ -121,6 +140,8 @@ class CreateAccount(Request):
             **{name: getattr(self, name) for name in _AS_THEY_ARE},
             timezone=self.settings.timezone,
             person_caps=[cap.to_domain() for cap in self.settings.person_caps],
+            retention_days=self.settings.retention_days,
+            recording_retention_days=self.settings.recording_retention_days,
             pricing=default.model_copy(update=prices) if prices else None,
         )
 

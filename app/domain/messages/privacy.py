@@ -23,6 +23,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "No es un RUT, DNI ni otro documento: faltan dígitos.",
         "en": "It is no national id: digits are missing.",
     },
+    "retention_too_short": {
+        "es": "Debe ser 0 (nunca) o al menos {days} días.",
+        "en": "Must be 0 (never) or at least {days} days.",
+    },
     "person_too_wide": {
         "es": "Eso reúne más de {limit} teléfonos y documentos: son varias personas que comparten un número. Indique "
         "phone e identifier juntos.",

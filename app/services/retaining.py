@@ -1,0 +1,125 @@
+"""Use case: erase by age. Whole batches that are over for long enough, some jobs at a time, whoever does it.
+
+    taken by one worker for a minute → calls noted for deleting at the provider → jobs erased → how far it is → …
+    → the batch's own contacts → done, counted and audited
+
+Each step is safe to repeat, and what a killed worker left is taken up when its minute is over. A batch that is opened
+again and ends once more is looked at once more.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from app.domain.access import AuditEntry, PrincipalKind
+from app.domain.access_ports import AuditLog
+from app.domain.ports import Accounts, Time
+from app.domain.privacy import LEASE, AgedBatch, Retention, copies_of, in_force
+from app.domain.privacy_ports import AgedBatches, AgedData, ProviderCopies
+from app.domain.timeline import SYSTEM
+
+log = structlog.get_logger("privacy")
+
+JOBS_A_ROUND = 100
+ACCOUNTS_A_ROUND = 20
+CONTACTS_A_ROUND = 1000
+SWEEP = timedelta(minutes=10)
+"""From one look over all accounts to the next."""
+LATER = timedelta(hours=1)
+"""When a batch is looked at again of which something is still to be told."""
+
+
+class Retaining:
+    def __init__(
+        self,
+        accounts: Accounts,
+        batches: AgedBatches,
+        data: AgedData,
+        copies: ProviderCopies,
+        audit_log: AuditLog,
+        time: Time,
+        defaults: Retention,
+    ) -> None:
+        self._accounts = accounts
+        self._batches = batches
+        self._data = data
+        self._copies = copies
+        self._audit_log = audit_log
+        self._time = time
+        self._defaults = defaults
+        self._waiting: list[str] = []
+        self._next_sweep = time.now()
+
+    async def round(self) -> int:
+        """Some jobs of one batch, if there is one; whether there was. Raises DatabaseUnavailable."""
+        now = self._time.now()
+        if not self._waiting and now >= self._next_sweep:
+            self._waiting, self._next_sweep = await self._batches.account_ids(), now + SWEEP
+        for _ in range(min(ACCOUNTS_A_ROUND, len(self._waiting))):
+            batch = await self._take(self._waiting[-1])
+            if batch is not None:
+                await self._erase_some(batch)
+                return 1
+            self._waiting.pop()
+        return 0
+
+    async def _take(self, account_id: str) -> AgedBatch | None:
+        account = await self._accounts.get(account_id)
+        if account is None:
+            return None
+        days = in_force(account.retention_days, account.recording_retention_days, account.person_caps, self._defaults)
+        now = self._time.now()
+        for limit, everything in ((days.personal_days, True), (days.recording_days, False)):
+            if limit is not None:
+                before = now - timedelta(days=limit)
+                batch = await self._batches.take(account_id, before, now, now + LEASE, everything=everything)
+                if batch is not None:
+                    return batch
+        return None
+
+    async def _erase_some(self, batch: AgedBatch) -> None:
+        now = self._time.now()
+        jobs = await self._data.jobs_behind(batch.batch_id, batch.after, JOBS_A_ROUND)
+        job_ids = [job_id for job_id, _ in jobs]
+        if await self._data.is_untold(job_ids):
+            await self._batches.later(batch, batch.after, now + LATER)
+            return
+        await self._copies.add(copies_of([call for _, calls in jobs for call in calls], batch.account_id, now))
+        if batch.everything:
+            erased = await self._data.erase_jobs(job_ids, now)
+            await self._data.erase_deliveries(job_ids)
+            if await self._data.are_left(job_ids):
+                # Somebody moved one just now. It is begun anew, for what came before is erased already.
+                await self._batches.later(batch, "", now + LATER)
+                return
+            await self._batches.count(batch.account_id, now, jobs=erased)
+        else:
+            recordings = await self._data.erase_recordings(job_ids)
+            await self._batches.count(batch.account_id, now, recordings=recordings)
+        await self._go_on(batch, job_ids)
+
+    async def _go_on(self, batch: AgedBatch, job_ids: Sequence[str]) -> None:
+        now = self._time.now()
+        if len(job_ids) == JOBS_A_ROUND:
+            await self._batches.later(batch, job_ids[-1], now)
+            return
+        if batch.everything and await self._data.erase_contacts_of(batch.batch_id, CONTACTS_A_ROUND):
+            await self._batches.later(batch, job_ids[-1] if job_ids else batch.after, now)
+            return
+        if await self._batches.done(batch):
+            what = "personal_data" if batch.everything else "recordings"
+            log.info("erased_by_age", what=what, batch_id=batch.batch_id, account_id=batch.account_id)
+            await self._audit_log.add(
+                AuditEntry(
+                    at=now,
+                    user=SYSTEM,
+                    kind=PrincipalKind.SYSTEM,
+                    operation="erase_by_age",
+                    path=f"/api/v1/batches/{batch.batch_id}",
+                    status=200,
+                    account_id=batch.account_id,
+                    fields=[what],
+                    request_id="",
+                )
+            )
