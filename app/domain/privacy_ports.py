@@ -22,6 +22,9 @@ class PersonalData(Protocol):
 
     async def count(self, account_id: str, sought: Sought) -> Found: ...
     async def jobs_of(self, account_id: str, sought: Sought) -> list[JobOfPerson]: ...
+    async def test_calls_about(self, account_id: str, sought: Sought) -> list[JobOfPerson]:
+        """Whose words are of the person, though somebody else is called."""
+
     async def imports_begun(self, account_id: str, until: datetime) -> int:
         """How many that began not later go on: they may have in memory what was erased since."""
 

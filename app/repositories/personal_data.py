@@ -17,6 +17,7 @@ from app.domain.jobs import FINAL, IN_FLIGHT, JobState
 from app.domain.privacy import Found, Sought, erased_phones
 from app.domain.privacy_ports import JobOfPerson
 from app.domain.webhooks import DeliveryStatus
+from app.repositories.database import Collection as Collection_
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.scrubbing import (
     CUT,
@@ -29,6 +30,7 @@ from app.repositories.scrubbing import (
 
 _FINAL = {"$in": [state.value for state in sorted(FINAL)]}
 _BETWEEN_DIGITS = r"[\s.\-]*"
+_UPLOADS_AT_ONCE = 500
 _MOST_FOUND = 100_000
 """A number that so many contacts have is nobody's."""
 
@@ -86,6 +88,23 @@ class MongoPersonalData(Repository):
             JobOfPerson(job["_id"], job["batch_id"], JobState(job["state"]))
             async for job in self._jobs_with(account_id, sought)
             if sought.means(job["person_keys"])
+        ]
+
+    @guarded
+    async def test_calls_about(self, account_id: str, sought: Sought) -> list[JobOfPerson]:
+        """To whatever telephone: a test call says what the first contact of its batch would hear."""
+        theirs = [job["_id"] async for job in self._jobs_with(account_id, sought) if sought.means(job["person_keys"])]
+        named = self._jobs.find({"_id": {"$in": theirs}}, {"batch_id": True, "contact.name": True})
+        about = [(job["batch_id"], job["contact"]["name"]) async for job in named]
+        contacts = await self._contacts_with(account_id, sought)
+        about += [(c["batch_id"], c["contact"]["name"]) for c in contacts if sought.means(c["person_keys"])]
+        wanted = {(batch_id, name) for batch_id, name in about if name}
+        match = {"account_id": account_id, "test_of": {"$in": [batch_id for batch_id, _ in wanted]}}
+        fields = {"test_of": True, "contact.name": True, "batch_id": True, "state": True}
+        return [
+            JobOfPerson(job["_id"], job["batch_id"], JobState(job["state"]))
+            async for job in self._jobs.find(match, fields, hint="tests")
+            if (job["test_of"], job["contact"]["name"]) in wanted
         ]
 
     @guarded
@@ -296,23 +315,25 @@ class MongoPersonalData(Repository):
     async def _upload_chunks(self, account_id: str, sought: Sought) -> AsyncIterator[Document]:
         """Those in which the person may be; a number stands there as E.164, an id as somebody wrote it."""
         patterns = [re.escape(phone) for phone in sought.phones] + [_written(key) for key in sought.ids]
-        async for upload_id in self._upload_ids(account_id):
-            match = {"upload_id": upload_id, "rows": {"$regex": "|".join(patterns), "$options": "i"}}
-            async for chunk in self._chunks.find(match, {"rows": True, "upload_id": True}):
-                yield chunk
+        async for chunk in self._matching(self._chunks, account_id, patterns):
+            yield chunk
 
     async def _rejected_chunks(self, account_id: str, sought: Sought) -> AsyncIterator[Document]:
         """Of rows that nobody understood everything is looked at, in whatever way it is written."""
         patterns = [_digits(phone) for phone in sought.phones] + [_written(key) for key in sought.ids]
-        async for upload_id in self._upload_ids(account_id):
-            match = {"upload_id": upload_id, "rows": {"$regex": "|".join(patterns), "$options": "i"}}
-            async for chunk in self._rejected.find(match, {"rows": True, "upload_id": True}):
-                yield chunk
+        async for chunk in self._matching(self._rejected, account_id, patterns):
+            yield chunk
 
-    async def _upload_ids(self, account_id: str) -> AsyncIterator[str]:
-        # Those of a day or a week: few enough to be looked at one by one.
-        async for upload in self._uploads.find({"account_id": account_id}, {"_id": True}):
-            yield upload["_id"]
+    async def _matching(
+        self, collection: Collection_, account_id: str, patterns: Sequence[str]
+    ) -> AsyncIterator[Document]:
+        # Uploads live for a day or a week: few enough to be looked at one by one.
+        uploads = [upload["_id"] async for upload in self._uploads.find({"account_id": account_id}, {"_id": True})]
+        rows = {"$regex": "|".join(patterns), "$options": "i"}
+        for start in range(0, len(uploads), _UPLOADS_AT_ONCE):
+            match = {"upload_id": {"$in": uploads[start : start + _UPLOADS_AT_ONCE]}, "rows": rows}
+            async for chunk in collection.find(match, {"rows": True, "upload_id": True}, hint="in_order"):
+                yield chunk
 
 
 def _as_read(job: Document) -> Document:

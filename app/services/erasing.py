@@ -183,14 +183,15 @@ class Erasing:
             return None
         await self._forbid(held, account, sought)
         found = await self._data.erase_upload_rows(held.account_id, sought)
-        found += await self._data.erase_contacts(held.account_id, sought)
-        in_hand = 0
         jobs = await self._data.jobs_of(held.account_id, sought)
-        for job in jobs:
-            if await self._erase(held, account, job):
-                found += 1
-            else:
-                in_hand += 1
+        spoken_of = await self._data.test_calls_about(held.account_id, sought)
+        # Those that only speak of the person are found by the names that are erased after them.
+        done = [await self._erase(held, account, job) for job in spoken_of]
+        names_wait = not all(done)
+        done += [await self._erase(held, account, job, only_stop=names_wait) for job in jobs]
+        found, in_hand = found + done.count(True), done.count(False)
+        if not names_wait:
+            found += await self._data.erase_contacts(held.account_id, sought)
         held = await self._erasures.advance(held, {"lease_until": now + LEASE}) or held
         found += await self._data.erase_deliveries(held.job_ids)
         hidden = {key: await self._do_not_call.hidden(key) for key in sought.keys}
@@ -233,8 +234,8 @@ class Erasing:
         )
         await self._do_not_call.hide(_lists(erasure.account_id, everybodys=erasure.everybodys_list), sought.keys)
 
-    async def _erase(self, erasure: Erasure, account: Account, job: JobOfPerson) -> bool:
-        """False: somebody works on the job; it is looked at again."""
+    async def _erase(self, erasure: Erasure, account: Account, job: JobOfPerson, *, only_stop: bool = False) -> bool:
+        """False: it is looked at again, for somebody works on it, or it is only not to be called any more for now."""
         now = self._time.now()
         if not job.state.is_final:
             reason = Message(code="person_erased")
@@ -243,6 +244,8 @@ class Erasing:
             await self._batches.wake(job.batch_id, now)
             if cancelled is not None and not cancelled.state.is_final:
                 return False
+        if only_stop:
+            return False
         await self._erasures.note_job(erasure, job.job_id)
         calls = await self._data.calls_of(job.job_id)
         await self._copies.add(copies_of(calls, erasure.account_id, now, erasure.erasure_id))

@@ -118,7 +118,7 @@ async def figures(api: httpx.AsyncClient, world: World) -> dict[str, Any]:
     for batch in world.batches:
         for what in ("status", "summary"):
             shown = (await api.get(f"batches/{batch.batch_id}/{what}")).json()
-            found[f"{batch.batch_id} {what}"] = shown
+            found[f"{batch.batch_id} {what}"] = {name: shown[name] for name in shown.keys() - {"jobs_sample"}}
     return found
 
 

@@ -11,16 +11,18 @@ import pytest
 from app.bootstrap import Container, open_deleting
 from app.domain.accounts import Account
 from app.domain.batches import Batch, BatchStatus, ScheduleType
+from app.domain.contacts import Contact
 from app.domain.jobs import JobState
 from app.domain.person_caps import CapCounts, CapPeriod, PersonCap
 from app.domain.privacy import QUIET, Erasure, ErasureStatus
 from app.domain.recurrence import Frequency, RecurrenceRule
 from app.repositories.documents import plain
 from app.repositories.imports import MongoImports
+from app.repositories.jobs import MongoJobs
 from app.repositories.uploads import MongoUploads
 from app.services.do_not_call import Listing
 from app.services.erasing import Asked, Erasing
-from tests.builders import make_record, make_report
+from tests.builders import make_job, make_record, make_report
 from tests.personal import mentions
 from tests.workers.conftest import (
     Campaigns,
@@ -394,6 +396,26 @@ async def test_a_list_with_somebody_who_was_erased_has_one_contact_less_to_call(
     await world.container.jobs.cancel(second.job_id, user="ana")
     async with worker.running():
         await until(lambda: has_status(world.campaigns, batch, BatchStatus.COMPLETED))
+
+
+async def test_a_test_call_that_spoke_of_her_to_somebody_else_is_erased_first(world: World) -> None:
+    contact = {"name": "María Sotomayor", "phones": ["+56910000001"], "custom_fields": {"deuda": "hipoteca 12"}}
+    test = make_job(
+        job_id="batch-test-000001",
+        batch_id="batch-test",
+        account_id=world.account.account_id,
+        test_of=world.waiting.batch_id,
+        contact=Contact.model_validate(contact),
+        state=JobState.IN_CALL,
+    )
+    await MongoJobs(world.container.database).insert_many([test])
+    erasure = await world.begin()
+    assert erasure.left > 0
+    assert (await world.campaigns.jobs(world.waiting))[0].state is JobState.CANCELLED
+    await world.campaigns.set_job(test, state=JobState.COMPLETED.value)
+    await world.look_after_the_quiet(erasure)
+    assert (await world.look_after_the_quiet(erasure)).status is ErasureStatus.COMPLETED
+    assert await world.mentions() == []
 
 
 async def test_what_retell_learns_late_is_not_taken_in(world: World) -> None:
