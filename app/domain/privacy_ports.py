@@ -58,7 +58,9 @@ class AgedData(Protocol):
 
 
 class AgedBatches(Protocol):
-    async def account_ids(self) -> list[str]: ...
+    async def account_ids(self, *, only_who_chose: bool) -> list[str]:
+        """Of all accounts, or of those that say themselves how long."""
+
     async def take(
         self, account_id: str, before: datetime, now: datetime, lease_until: datetime, *, everything: bool
     ) -> AgedBatch | None:

@@ -24,8 +24,10 @@ class MongoAgedBatches(Repository):
         self._batches = database.collection("batches")
 
     @guarded
-    async def account_ids(self) -> list[str]:
-        return [document["_id"] async for document in self._accounts.find({}, {"_id": True})]
+    async def account_ids(self, *, only_who_chose: bool) -> list[str]:
+        chosen = [{name: {"$gt": 0}} for name in ("retention_days", "recording_retention_days")]
+        match: Document = {"$or": chosen} if only_who_chose else {}
+        return [document["_id"] async for document in self._accounts.find(match, {"_id": True})]
 
     @guarded
     async def take(

@@ -55,7 +55,9 @@ class Retaining:
         """Some jobs of one batch, if there is one; whether there was. Raises DatabaseUnavailable."""
         now = self._time.now()
         if not self._waiting and now >= self._next_sweep:
-            self._waiting, self._next_sweep = await self._batches.account_ids(), now + SWEEP
+            all_accounts = self._defaults != Retention()
+            self._waiting = await self._batches.account_ids(only_who_chose=not all_accounts)
+            self._next_sweep = now + SWEEP
         for _ in range(min(ACCOUNTS_A_ROUND, len(self._waiting))):
             batch = await self._take(self._waiting[-1])
             if batch is not None:
