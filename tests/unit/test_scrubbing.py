@@ -1,13 +1,18 @@
 """Of every field of a job and of what is told about it somebody has decided whether it stays when a person goes."""
 
 import json
+import re
 from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.api.schemas.jobs import AttemptReply, JobDetailReply
 from app.domain.calls import CallReport
+from app.domain.contacts import id_key
 from app.domain.jobs import Job, JobState
 from app.domain.privacy import sought_by
-from app.repositories import scrubbing
+from app.repositories import personal_data, scrubbing
 from app.repositories.documents import from_document, to_document
 from tests.builders import NOW, make_contact, make_job, make_record, make_report
 
@@ -67,6 +72,28 @@ def test_what_was_told_says_what_came_of_it_and_nothing_else() -> None:
     assert json.loads(scrubbing.scrubbed_body(json.dumps(left))) == left
     for broken in ("", "[]", "{", '{"data":{"job":null}}', '"x"'):
         assert scrubbing.scrubbed_body(broken) == "{}"
+
+
+SEPARATORS = st.sampled_from(["", " ", "-", ".", "  ", "(", ")", ") ", "/"])
+
+
+@given(st.lists(SEPARATORS, min_size=8, max_size=8), st.sampled_from(["+56 9", "56-9", "09", "9", "(9)"]))
+def test_a_rejected_row_is_found_however_the_number_is_grouped(separators: list[str], before: str) -> None:
+    cell = before + "".join(gap + digit for gap, digit in zip(separators, "61112233", strict=True))
+    person = sought_by("+56961112233", None)
+    assert personal_data._is_mentioned(["Ana", cell], person)
+    assert re.search(personal_data._digits("+56961112233"), json.dumps([cell]))
+    assert not personal_data._is_mentioned(["Ana", "9 6111 2234"], person)
+
+
+@given(st.lists(st.sampled_from(["", ".", "-", " ", ". "]), min_size=9, max_size=9), st.booleans())
+def test_an_id_is_found_in_any_spelling(separators: list[str], lower: bool) -> None:
+    cell = "".join(gap + digit for gap, digit in zip(separators, "12345678K", strict=True))
+    cell = cell.lower() if lower else cell
+    key = id_key("12.345.678-K")
+    assert key
+    assert personal_data._is_mentioned([cell], sought_by(None, key))
+    assert re.search(personal_data._written(key), json.dumps([f"00{cell}"]), re.IGNORECASE)
 
 
 def test_who_is_meant() -> None:
