@@ -75,7 +75,6 @@ class MongoDoNotCallList(Repository):
         cursor = self._entries.find({"_id": {"$in": list(entry_ids)}})
         return [from_document(DoNotCallEntry, document) async for document in cursor]
 
-    @guarded
     async def page(
         self, *, account_id: str | None, key: str | None, limit: int, skip: int
     ) -> tuple[list[DoNotCallEntry], int]:
@@ -84,6 +83,10 @@ class MongoDoNotCallList(Repository):
             match["account_id"] = account_id
         if key is not None:
             match["key"] = {"$in": list(await self._known_as([key]))}
+        return await self._page(match, limit, skip)
+
+    @guarded
+    async def _page(self, match: Document, limit: int, skip: int) -> tuple[list[DoNotCallEntry], int]:
         cursor = self._entries.find(match).sort([("created_at", DESCENDING), ("_id", DESCENDING)])
         entries = [from_document(DoNotCallEntry, found) async for found in cursor.skip(skip).limit(limit)]
         return entries, await self._entries.count_documents(match)
@@ -99,13 +102,17 @@ class MongoDoNotCallList(Repository):
 
     async def _hash_secret(self) -> bytes:
         if self._secret is None:
-            made = {"$setOnInsert": {"value": token_urlsafe(32)}}
-            document = await self._secrets.find_one_and_update(
-                {"_id": "hidden_keys"}, made, upsert=True, return_document=ReturnDocument.AFTER
-            )
-            assert document is not None  # noqa: S101 - an upsert answers what it made
-            self._secret = str(document["value"]).encode()
+            self._secret = await self._stored_secret()
         return self._secret
+
+    @guarded
+    async def _stored_secret(self) -> bytes:
+        made = {"$setOnInsert": {"value": token_urlsafe(32)}}
+        document = await self._secrets.find_one_and_update(
+            {"_id": "hidden_keys"}, made, upsert=True, return_document=ReturnDocument.AFTER
+        )
+        assert document is not None  # noqa: S101 - an upsert answers what it made
+        return str(document["value"]).encode()
 
 
 def _unless_it_stands_as_long(document: Document) -> UpdateOne:

@@ -11,6 +11,7 @@ import pytest
 from app.bootstrap import Container, open_deleting
 from app.domain.accounts import Account
 from app.domain.batches import Batch, BatchStatus, ScheduleType
+from app.domain.contact_list import ListOrder
 from app.domain.contacts import Contact
 from app.domain.jobs import JobState
 from app.domain.person_caps import CapCounts, CapPeriod, PersonCap
@@ -164,7 +165,7 @@ async def lived(campaigns: Campaigns, simulator: RunningSimulator) -> World:
         await step(outgoing)
     file = f"nombre;rut;telefono;email\nAna;;{ANA['phones'][0]};\nMaría Sotomayor;{RUT};9 6111 2233;\n"
     file += f"María Sotomayor;{RUT};123;maria@ejemplo.cl\n"
-    await container.uploads.preview(account.account_id, file.encode(), "lista.csv", {})
+    await container.uploads.preview(account.account_id, file.encode(), "lista.csv", ListOrder())
     await quote_number(container, called)
     return await everywhere(campaigns, account, called)
 
@@ -382,7 +383,7 @@ async def test_an_import_that_knew_her_brings_nobody_back(world: World) -> None:
 
 async def test_a_list_with_somebody_who_was_erased_has_one_contact_less_to_call(world: World) -> None:
     file = f"nombre;rut;telefono\nMaría Sotomayor;{RUT};{MOBILE}\nAna;;{numbers(1, start=70)[0]}\n"
-    preview = await world.container.uploads.preview(world.account.account_id, file.encode(), "l.csv", {})
+    preview = await world.container.uploads.preview(world.account.account_id, file.encode(), "l.csv", ListOrder())
     await world.begin()
     batch = await world.campaigns.batch(
         world.account, [], contacts=None, upload_id=preview.upload_id, hours=closed_hours(world.campaigns)
