@@ -1,5 +1,6 @@
 """Rows that somebody hid or filtered out of a sheet are not called, but by request."""
 
+import io
 from typing import Any
 
 import openpyxl
@@ -7,6 +8,7 @@ import pytest
 
 from app.domain.contact_list import ListOrder, ListSummary
 from app.domain.do_not_call_import import NumberSummary
+from app.integrations.spreadsheets import hidden_rows
 from app.integrations.spreadsheets.files import SpreadsheetFiles
 from tests.spreadsheets import (
     Taken,
@@ -111,6 +113,16 @@ def test_a_tag_that_lies_across_two_pieces_of_the_file() -> None:
     """Rows so long that every boundary of a piece is in another place of them."""
     rows = "".join(row(number, ' hidden="1"' * (number % 3 == 0) + f' x="{"y" * 97}"') for number in range(2, 3000))
     assert table_of(raw_xlsx(HEAD + rows)).hidden == set(range(3, 3000, 3))
+
+
+def test_a_comment_of_megabytes_is_not_put_together() -> None:
+    """Piece by piece that would take quadratic time."""
+    comment = b"<!--" + b" " * 4_000_000 + b"-->"
+    pieces = list(hidden_rows._whole_tags(io.BytesIO(b'<row r="1">' + comment + b'<row r="2" hidden="1"/>')))
+    assert max(map(len, pieces)) < 200_000
+    assert sum(b"hidden" in piece for piece in pieces) == 1
+    content = raw_xlsx(HEAD + row(2, "") + comment.decode() + row(3, ' hidden="1"'))
+    assert table_of(content).hidden == {3}
 
 
 def test_rows_of_the_sheet_that_is_read() -> None:

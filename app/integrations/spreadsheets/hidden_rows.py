@@ -83,10 +83,13 @@ def _in_ods(archive: zipfile.ZipFile, sheet: str) -> Iterator[int]:
 
 
 def _whole_tags(part: IO[bytes]) -> Iterator[bytes]:
-    """The text in pieces that end between two tags."""
+    """The text in pieces that end between two tags.
+
+    What is longer than a piece is no tag but a comment, or a bomb: joined together it would take quadratic time.
+    """
     rest = b""
     while chunk := part.read(_CHUNK_BYTES):
         whole, begin, rest = (rest + chunk).rpartition(b"<")
         yield whole
-        rest = begin + rest
+        rest = begin + rest if len(rest) < _CHUNK_BYTES else b""
     yield rest
