@@ -289,6 +289,15 @@ async def test_a_document_that_cannot_be_read_is_left_and_told(database: Databas
     assert await database.collection("jobs").count_documents({"zone": {"$exists": False}}) == 1
 
 
+@pytest.mark.parametrize("history", ["none", ["x"], [{"disposition": "opted_out"}], None])
+async def test_a_history_that_cannot_be_read_stops_nobody(database: Database, history: object) -> None:
+    await fill(database, "first_release")
+    await database.collection("jobs").update_one({"disposition": "busy"}, {"$set": {"history": history}})
+    await migrator(database).make_ready(migrate=True)
+    assert (await schema_of(database))["version"] == CODE_VERSION
+    assert await database.collection("do_not_call").count_documents({}) == 3
+
+
 async def test_who_is_told_to_stop_leaves_the_rest_to_the_next(database: Database) -> None:
     await fill(database, "first_release")
     with pytest.raises(DataNotReady):

@@ -11,6 +11,7 @@ operator who takes one off the list later is not contradicted.
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 from pydantic import ValidationError
 
 from app.domain.contacts import Contact, person_keys
@@ -23,6 +24,8 @@ from app.domain.searching import name_words, sort_name
 from app.repositories.database import Database, Document
 from app.repositories.do_not_call import MongoDoNotCallList
 from app.repositories.migrations.steps import Backfill, Migration
+
+log = structlog.get_logger("migrations")
 
 
 def _of_contact(document: Document) -> dict[str, object]:
@@ -46,12 +49,17 @@ async def _list_opt_outs(database: Database, jobs: Sequence[Document]) -> None:
 def _entries(job: Document) -> list[DoNotCallEntry]:
     if "person_keys" in job or "timeline" in job:
         return []
-    return [
-        entry
-        for record in job.get("history", [])
-        if record.get("disposition") == Disposition.OPTED_OUT.value
-        for entry in _entries_of(job, record)
-    ]
+    try:
+        return [
+            entry
+            for record in job.get("history", [])
+            if record.get("disposition") == Disposition.OPTED_OUT.value
+            for entry in _entries_of(job, record)
+        ]
+    except (AttributeError, KeyError, TypeError, ValidationError):
+        # One document that no release wrote so must not keep all others from what they need.
+        log.error("opt_out_unreadable", collection="jobs", id=job["_id"])  # noqa: TRY400 - values are private
+        return []
 
 
 def _entries_of(job: Document, record: Document) -> list[DoNotCallEntry]:
