@@ -19,6 +19,7 @@ from app.domain.batches import Batch
 from app.domain.contacts import Contact, person_keys
 from app.domain.errors import DatabaseUnavailable, DataNotReady
 from app.domain.jobs import Job, computed_of
+from app.domain.schema import Stand
 from app.repositories.database import Database, DatabaseUnsuitable, Document, connect
 from app.repositories.do_not_call import MongoDoNotCallList
 from app.repositories.documents import from_document
@@ -27,6 +28,7 @@ from app.repositories.indexes import INDEXES, essence, indexes_of
 from app.repositories.migrations import CODE_VERSION, MIGRATIONS
 from app.repositories.migrations.steps import Backfill, Migration
 from app.repositories.migrator import Migrator, Timing
+from app.repositories.schema_document import MongoSchema
 from app.repositories.workers import MongoWorkers
 from tests.e2e.conftest import until
 from tests.unit.test_diagnosis import vitals
@@ -254,6 +256,23 @@ async def until_ready(runner: Migrator) -> None:
                 return
             except (DataNotReady, DatabaseUnavailable):
                 await asyncio.sleep(0.05)
+
+
+async def test_who_was_overtaken_changes_nothing_any_more(database: Database) -> None:
+    await fill(database, "first_release")
+    slow = MongoSchema(database)
+    await slow.begin()
+    assert await slow.take_lease("slow", timedelta(0)) is not None
+    await migrator(database).make_ready(migrate=True)
+    before = await schema_of(database)
+    assert not await slow.note("slow", Stand(migration=2, step=0, after="x"))
+    assert not await slow.demand("slow", 99)
+    await slow.record(1, 1, {"name": "late"})
+    # Nor if nobody has taken the lease since.
+    assert await slow.take_lease("slow", timedelta(0)) is not None
+    assert not await slow.note("slow", Stand(migration=2, step=0, after="x"))
+    await slow.release("slow")
+    assert await schema_of(database) == before
 
 
 async def test_a_name_that_changes_meanwhile_is_computed_from_what_it_is(database: Database) -> None:
