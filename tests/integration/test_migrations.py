@@ -156,6 +156,7 @@ async def test_who_opted_out_before_there_were_lists_is_listed(database: Databas
 
     # Whom an operator takes off stays off, also if everything is done once more.
     await lists.remove(listed[0].entry_id)
+    await database.collection("jobs").update_many({}, {"$unset": {"zone": ""}})
     assert await migrator(database).begin_again()
     await migrator(database).make_ready(migrate=True)
     assert await database.collection("do_not_call").count_documents({}) == 2
