@@ -15,6 +15,7 @@ from app.api.lifecycle import OneLineRefusal, lifespan
 from app.api.middleware import BodyLimit, RequestContext, SecureHeaders
 from app.api.openapi import document, operation_id
 from app.api.openapi_details import HEADERS
+from app.api.parameters import refuse_unknown_parameters
 from app.api.routes import (
     account_webhooks,
     accounts,
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.openapi = partial(document, app)  # type: ignore[method-assign]
     app.include_router(health.router)
     app.include_router(metrics.router)
+    only_known = Depends(refuse_unknown_parameters)
     # Before the batches: "excel" is no batch id.
     for router in (
         auth.router,
@@ -89,8 +91,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         from_numbers.router,
         workers.router,
     ):
-        app.include_router(router, prefix=API, dependencies=[Depends(authorise)])
-    app.include_router(auth.open_router, prefix=API)
+        app.include_router(router, prefix=API, dependencies=[Depends(authorise), only_known])
+    app.include_router(auth.open_router, prefix=API, dependencies=[only_known])
     app.include_router(webhooks.router, prefix=API)
     problems.install(app)
     # The last one added is the outermost: also a 500 and a 413 carry the headers that a browser asks for.

@@ -20,6 +20,7 @@ time, within the money.
 * Lists are arrays, newest first unless `?sort=` says otherwise: `?limit=` and `?skip=`, the total in `X-Total-Count`,
   the next page in `Link`;
   large collections (jobs, past calls, the ledger) are walked by the `?cursor=` that their `Link` carries.
+* A parameter that an address does not know is refused, unless its name begins with `_`.
 * Errors are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problems with a stable `code`.
 * Texts for people are Spanish, or English with `Accept-Language: en`.
 * Every request but the login needs `Authorization: Bearer` with an access token or an API key.

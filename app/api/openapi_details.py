@@ -100,7 +100,8 @@ def _refer_to_problems(path: str, operation: Json) -> None:
         statuses.add(503)
     if operation["security"]:
         statuses |= {401, 403, 429}
-    if names or "requestBody" in operation:
+    if names or "requestBody" in operation or path.startswith(PROTECTED):
+        # Also what has no parameters refuses those that it does not know (api/parameters.py).
         statuses.add(422)
     if "{" in path or names & OWNERS.keys():
         statuses.add(404)

@@ -156,7 +156,7 @@ async def test_a_request_id_goes_in_and_out(api: httpx.AsyncClient) -> None:
 
 async def test_one_line_a_request_without_its_body(api: httpx.AsyncClient, account: dict[str, Any]) -> None:
     with capture_logs() as log:
-        await api.get("accounts/acc-chile-001", params={"secreto": "1"})
+        await api.get("accounts/acc-chile-001", params={"_secreto": "1"})
     (line,) = log
     assert {**line, "ms": 0} == {
         "event": "request",

@@ -283,6 +283,14 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "El término debe ser igual o posterior al inicio, y el período de {days} días a lo más.",
         "en": "The end must not be before the start, and the span at most {days} days.",
     },
+    "parameter_unknown": {
+        "es": "Este parámetro no existe aquí. Los que hay: {known}.",
+        "en": "There is no such parameter here. Those that there are: {known}.",
+    },
+    "parameters_none": {
+        "es": "Esta dirección no admite parámetros.",
+        "en": "This address takes no parameters.",
+    },
     "cursor_malformed": {
         "es": "El cursor no es válido. Use el del encabezado Link de la página anterior, tal como viene.",
         "en": "The cursor is not valid. Use that of the `Link` header of the page before, as it is.",
