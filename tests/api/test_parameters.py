@@ -29,7 +29,7 @@ async def test_every_route_names_the_stranger_and_those_it_knows(api: httpx.Asyn
             assert error["type"] == ("parameter_unknown" if known else "parameters_none"), path
             assert all(name in error["msg"] for name in known), path
         asked += 1
-    assert asked > 80
+    assert asked > 70
 
 
 @pytest.mark.parametrize("path", ["accounts?_=17", "jobs?_t=17&limit=5", "dashboard/stats?_", "users?_ts=1"])
