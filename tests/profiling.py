@@ -41,13 +41,14 @@ class Operation:
     def counts(self) -> bool:
         """Whether it counts jobs from an index alone."""
         from_index = self.docs == 0 and "COLLSCAN" not in self.plan
-        # What is not by state are the lines that are taken: as many as there are calls.
-        return self.collection == "jobs" and self.kind == "aggregate" and from_index and "state" in self.query
+        # The lines that are taken are listed: as many as there are calls.
+        lists_lines = not {"slot", "provider_slot"}.isdisjoint(self.query)
+        return self.collection == "jobs" and self.kind == "aggregate" and from_index and not lists_lines
 
     @property
     def counts_finished(self) -> bool:
         """The same, of finished ones too: it goes through every job of a batch."""
-        return self.counts and "completed" in self.query["state"]["$in"]
+        return self.counts and "completed" in self.query.get("state", {}).get("$in", [])
 
 
 @asynccontextmanager
