@@ -9,7 +9,10 @@ import pytest
 
 from app.bootstrap import Container
 from app.config import Settings
+from app.domain.batches import Batch
+from app.domain.imports import Import
 from app.main import create_app
+from app.services.importing import Importing
 from tests.api.conftest import ACCOUNT, batch_body, let_in, problem, running
 from tests.workers.conftest import until
 
@@ -254,8 +257,18 @@ async def test_an_import_that_is_under_way_is_undone(long_imports: LongImports) 
     assert (await api.get(f"batches/{batch_id}")).json()["total_jobs"] == 0
 
 
-async def test_an_api_that_is_stopped_hands_its_imports_over(container: Container, settings: Settings) -> None:
+async def test_an_api_that_is_stopped_hands_its_imports_over(
+    container: Container, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = create_app(settings.model_copy(update={"import_waited_for_contacts": 0}))
+    write_piece = Importing._write_piece
+
+    async def after_which_it_stops(self: Importing, batch: Batch, work: Import) -> Batch | None:
+        noted = await write_piece(self, batch, work)
+        await app.state.runtime.container.import_tasks._stopping.wait()
+        return noted
+
+    monkeypatch.setattr(Importing, "_write_piece", after_which_it_stops)
     async with running(app) as api:
         await let_in(container)
         await api.post("accounts", json=ACCOUNT)
