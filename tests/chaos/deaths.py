@@ -193,7 +193,7 @@ _DEATHS = (
     Death("1d", "API: contacts stored after the answer, import not closed", before(MongoImports, "close")),
     Death("2", "claim carried out, answer unread", unread(MongoJobQueue, "claim", "update")),
     Death("3a", "leased, nothing decided", before(Dialing, "dial")),
-    Death("3b", "money reserved, answer unread", unread(MongoAccounts, "reserve", "findAndModify")),
+    Death("3b", "money reserved, answer unread", unread(MongoAccounts, "reserve", "update")),
     Death("3c", "money reserved, intent not sent", before(MongoJobQueue, "intend")),
     Death("4", "intent carried out, answer unread", unread(MongoJobQueue, "intend", "findAndModify")),
     Death("5", "intent stored, request not sent", before(RetellClient, "place")),
