@@ -24,7 +24,17 @@ class Housekeeping:
 
     async def round(self) -> int:
         """One step of each kind; whether there was any. Raises Unavailable."""
-        return await self.erasing.resume() + await self.deleting.round() + await self.retaining.round()
+        done = 0
+        for step in (self.erasing.resume, self.deleting.round, self.retaining.round):
+            try:
+                done += await step()
+            except Unavailable:
+                raise
+            except Exception:
+                # It is come upon again as soon as its lease is over: all that is due behind it, or of another kind,
+                # would never be erased.
+                log.exception("loop_failed", loop="housekeeping", step=step.__qualname__)
+        return done
 
     async def keep(self, ended: asyncio.Event) -> None:
         """Until `ended`."""
@@ -36,9 +46,6 @@ class Housekeeping:
             except Unavailable as error:
                 wait = min(wait * 2, LONGEST_BACKOFF_SECONDS)
                 log.warning("dependency_waited_for", loop="housekeeping", reason=error.code, wait_seconds=wait)
-            except Exception:
-                log.exception("loop_failed", loop="housekeeping")
-                wait = LONGEST_BACKOFF_SECONDS
             try:
                 async with asyncio.timeout(wait):
                     await ended.wait()
