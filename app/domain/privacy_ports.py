@@ -43,7 +43,7 @@ class PersonalData(Protocol):
 
 class AgedData(Protocol):
     async def jobs_behind(self, batch_id: str, after: str, limit: int) -> list[tuple[str, list[str]]]:
-        """The batch's jobs in their order, with their calls; "" begins."""
+        """The batch's jobs in their order, with their calls (of one that is not final: none); "" begins."""
 
     async def is_untold(self, job_ids: Sequence[str]) -> bool:
         """Whether a webhook is still to be told of one of them."""

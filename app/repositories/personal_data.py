@@ -260,9 +260,10 @@ class MongoPersonalData(Repository):
     @guarded
     async def jobs_behind(self, batch_id: str, after: str, limit: int) -> list[tuple[str, list[str]]]:
         match = {"_id": {"$gt": after or f"{batch_id}-", "$lt": f"{batch_id}."}, "batch_id": batch_id}
-        wanted = ["history.call_id", "timeline.call_id", "report.call_id", "heard_call_ids", "attempt"]
+        wanted = ["state", "history.call_id", "timeline.call_id", "report.call_id", "heard_call_ids", "attempt"]
         cursor = self._jobs.find(match, wanted, hint="_id_").sort("_id").limit(limit)
-        return [(job["_id"], calls_of(job)) async for job in cursor]
+        # A batch may have been opened again since it was taken: nobody deletes a call that a worker follows.
+        return [(job["_id"], calls_of(job) if job["state"] in FINAL else []) async for job in cursor]
 
     @guarded
     async def erase_jobs(self, job_ids: Sequence[str], now: datetime) -> int:

@@ -46,3 +46,22 @@ async def test_nothing_is_done_of_a_request_that_is_refused_so(api: httpx.AsyncC
 async def test_a_long_name_is_quoted_in_part(api: httpx.AsyncClient) -> None:
     found = problem(await api.get(f"accounts?{'x' * 500}=1"), 422, "invalid_input")
     assert found["errors"][0]["loc"] == ["query", "x" * 60]
+
+
+def test_every_list_knows_limit_and_skip(settings: Settings) -> None:
+    """As the contract says of all of them: a frontend's table sends both, whichever list it shows."""
+    without = set()
+    for path, method, operation in operations(create_app(settings).openapi()):
+        content = operation["responses"].get("200", {}).get("content", {})
+        is_list = content.get("application/json", {}).get("schema", {}).get("type") == "array"
+        names = {one["name"] for one in operation.get("parameters", []) if one["in"] == "query"}
+        if method.lower() == "get" and is_list and not {"limit", "skip"} <= names:
+            without.add(path)
+    assert without == {"/api/v1/timezones"}  # the choices of a field, all of them
+
+
+async def test_a_list_that_is_not_stored_has_pages_too(api: httpx.AsyncClient) -> None:
+    every = (await api.get("use-cases")).json()
+    second = await api.get("use-cases?limit=1&skip=1")
+    assert second.json() == every[1:2]
+    assert second.headers["X-Total-Count"] == str(len(every))

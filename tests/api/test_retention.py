@@ -172,6 +172,9 @@ async def test_what_is_not_over_is_left_alone(container: Container, by_age: Reta
     job = await MongoJobs(container.database).get(f"{batch_id}-000002")
     assert job is not None
     assert job.contact.name == "María Sotomayor"
+    # It may be in a call by now, which a worker follows: nothing of it is deleted at Retell.
+    copies = container.database.collection("provider_copies")
+    assert {copy["_id"] async for copy in copies.find()} == {"call-1", "call-3"}
     await jobs.update_one({"_id": f"{batch_id}-000002"}, {"$set": {"state": "failed"}})
     await jobs.update_one({"_id": f"{batch_id}-000005"}, {"$set": {"untold_at": container.clock.now()}})
     await batches.update_one({"_id": batch_id}, {"$set": {"aged.due_at": container.clock.now()}})
@@ -181,6 +184,7 @@ async def test_what_is_not_over_is_left_alone(container: Container, by_age: Reta
     await batches.update_one({"_id": batch_id}, {"$set": {"aged.due_at": container.clock.now()}})
     await until_nothing_is_left(container, by_age)
     assert await left(container) == set()
+    assert await copies.count_documents({}) == 7
 
 
 async def test_a_batch_that_ends_once_more_is_erased_once_more(container: Container, by_age: Retaining) -> None:

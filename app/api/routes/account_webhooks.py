@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.api.deps import AdministratorDep, ContainerDep, LanguageDep
 from app.api.openapi import problems
-from app.api.pagination import CursorPageDep, announce_places
+from app.api.pagination import CursorPageDep, PageDep, announce, announce_places
 from app.api.schemas.common import AnyCase
 from app.api.schemas.webhooks import (
     ChangeWebhook,
@@ -45,9 +45,13 @@ async def create_webhook(
 
 
 @router.get("", summary="The account's webhooks", responses=problems(404))
-async def list_webhooks(account_id: str, container: ContainerDep, language: LanguageDep) -> list[WebhookReply]:
-    """All of them, oldest first; there are ten at most."""
-    return [webhook_reply(webhook, language) for webhook in await container.webhooks.of_account(account_id)]
+async def list_webhooks(
+    account_id: str, container: ContainerDep, language: LanguageDep, page: PageDep, request: Request, response: Response
+) -> list[WebhookReply]:
+    """Oldest first; there are ten at most."""
+    webhooks = await container.webhooks.of_account(account_id)
+    announce(request, response, page, len(webhooks))
+    return [webhook_reply(webhook, language) for webhook in webhooks[page.skip : page.skip + page.limit]]
 
 
 @router.get("/{webhook_id}", summary="Read a webhook", responses=problems(404))

@@ -1,9 +1,10 @@
 """/call-presets: what the laws of a country ask for, as settings."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 
 from app.api.deps import LanguageDep
 from app.api.openapi import problems
+from app.api.pagination import PageDep, announce
 from app.api.schemas.call_presets import PresetReply, preset_reply
 from app.domain.call_presets import PRESETS
 
@@ -11,6 +12,9 @@ router = APIRouter(prefix="/call-presets", tags=["accounts"])
 
 
 @router.get("", summary="Country presets of caps and hours", responses=problems())
-async def list_call_presets(language: LanguageDep) -> list[PresetReply]:
+async def list_call_presets(
+    language: LanguageDep, page: PageDep, request: Request, response: Response
+) -> list[PresetReply]:
     """Nothing of it holds until it is sent with an account's or a batch's settings. Each names its sources."""
-    return [preset_reply(preset, language) for preset in PRESETS]
+    announce(request, response, page, len(PRESETS))
+    return [preset_reply(preset, language) for preset in PRESETS[page.skip : page.skip + page.limit]]

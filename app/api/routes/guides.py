@@ -1,9 +1,10 @@
 """/call-settings, /timezones and /use-cases: what helps to set a campaign up. Nothing of it is stored."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 
 from app.api.deps import ContainerDep, LanguageDep
 from app.api.openapi import problems
+from app.api.pagination import PageDep, announce
 from app.api.schemas.guides import (
     PreviewWindows,
     TimeZoneReply,
@@ -33,6 +34,9 @@ async def list_time_zones(container: ContainerDep) -> list[TimeZoneReply]:
 
 
 @router.get("/use-cases", summary="Ready-made campaigns", responses=problems())
-async def list_use_cases(language: LanguageDep) -> list[UseCaseReply]:
+async def list_use_cases(
+    language: LanguageDep, page: PageDep, request: Request, response: Response
+) -> list[UseCaseReply]:
     """What the contact list needs, a script, and settings to take over or to change."""
-    return [use_case_reply(use_case, language) for use_case in USE_CASES]
+    announce(request, response, page, len(USE_CASES))
+    return [use_case_reply(use_case, language) for use_case in USE_CASES[page.skip : page.skip + page.limit]]
