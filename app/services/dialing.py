@@ -116,9 +116,7 @@ class Dialing:
             waiting_for, reason = job.own_wait
             await self._put_back(job, waiting_for, Message(code="provider_hold") if self._gate.is_held else reason)
             return None
-        batch, account = await self._batches.get(job.batch_id), await self._accounts.get(job.account_id)
-        if batch is None or account is None:
-            raise LookupError(f"job {job.job_id} has no batch or no account")
+        batch, account = await self._read(job)
         batch = await self._funding.counted(batch)
         _say_taken(job, batch, self._time.now())
         decision = await self._decide(job, batch, account)
@@ -130,6 +128,12 @@ class Dialing:
             return None
         await self._funding.note_back(batch, account)
         return await self._send(job, batch, account, decision, latest)
+
+    async def _read(self, job: Job) -> tuple[Batch, Account]:
+        batch, account = await self._batches.get(job.batch_id), await self._accounts.get(job.account_id)
+        if batch is None or account is None:
+            raise LookupError(f"job {job.job_id} has no batch or no account")
+        return batch, account
 
     async def _send(
         self, job: Job, batch: Batch, account: Account, attempt: Attempt, latest: datetime | None
@@ -150,6 +154,8 @@ class Dialing:
             current = await self._queue.still_mine(dialing)
             if current is None:
                 return None
+            # Many may wait there: what was paused or suspended meanwhile counts.
+            batch, account = await self._read(job)
             judged = await self._admission.judge(current, batch, account)
         # Asked last, for the questions before it take time.
         now = self._time.monotonic()

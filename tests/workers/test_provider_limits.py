@@ -172,6 +172,32 @@ async def test_a_start_that_was_missed_is_lost(campaigns: Campaigns, simulator: 
     await campaigns.assert_ledger_exact(await campaigns.container.accounts.get(batch.account_id))
 
 
+async def test_a_pause_that_comes_while_another_start_is_waited_for_counts(
+    campaigns: Campaigns, simulator: RunningSimulator
+) -> None:
+    """Where MongoDB is slow many wait for their second start, one behind the other."""
+    batch = await campaigns.batch(await campaigns.account(), [numbers(1)])
+    worker = await campaigns.worker(retell_calls_per_second=1)
+    (job,) = await worker.work.claim(1)
+    starts = 0
+
+    async def paused_before_the_second(_: Job) -> datetime:
+        nonlocal starts
+        starts += 1
+        if starts == 1:
+            return campaigns.container.clock.now() - timedelta(seconds=1)
+        await campaigns.container.batches.change(batch.batch_id, {}, is_active=False, user="test")
+        return campaigns.container.clock.now() + timedelta(minutes=1)
+
+    worker.work._gate.wait_for_start = paused_before_the_second  # type: ignore[method-assign, assignment] # the wait
+    assert await worker.work._dialing.dial(job) is None
+
+    assert await simulator.creates() == []
+    job = await campaigns.job(batch)
+    assert (starts, job.state, job.attempts) == (2, JobState.PENDING, 0)
+    await campaigns.assert_ledger_exact(await campaigns.container.accounts.get(batch.account_id))
+
+
 async def test_once_waits_for_its_starts(campaigns: Campaigns, simulator: RunningSimulator) -> None:
     batch = await campaigns.batch(await campaigns.account(), [[n] for n in numbers(5)])
     others = await campaigns.worker("others", retell_calls_per_second=4)
