@@ -54,7 +54,8 @@ class MongoDoNotCallList(Repository):
             changes = {"entry_id": entry_id_of(entry.account_id, key), "key": key, "reason": None}
             hidden = entry.model_copy(update={**changes, "source": DoNotCallSource.ERASURE})
             await self._entries.bulk_write([_unless_it_stands_as_long(to_document(hidden))])
-            await self._entries.delete_one({"_id": entry.entry_id})
+            # Not one that somebody, or the person in a call, has made stand longer meanwhile: it is hidden next time.
+            await self._entries.delete_one({"_id": entry.entry_id, "expires_at": entry.expires_at})
         return len(entries)
 
     @guarded
