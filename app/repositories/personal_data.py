@@ -29,7 +29,9 @@ from app.repositories.scrubbing import (
 )
 
 _FINAL = {"$in": [state.value for state in sorted(FINAL)]}
-_BETWEEN_DIGITS = r"[\s.\-]*"
+# Whatever somebody typed there, up to the end of the cell: what is found is looked at again in Python.
+_IN_AN_ID = '[^0-9A-Za-z"]*'
+_IN_A_NUMBER = '[^0-9"]*'
 _UPLOADS_AT_ONCE = 500
 _MOST_FOUND = 100_000
 """A number that so many contacts have is nobody's."""
@@ -353,12 +355,12 @@ def _keys(contact: Document) -> list[str]:
 
 def _written(key: str) -> str:
     """An id in any spelling: `id:12345678K` is `0012.345.678-k` too."""
-    return _BETWEEN_DIGITS.join(key.removeprefix(ID_PREFIX))
+    return _IN_AN_ID.join(key.removeprefix(ID_PREFIX))
 
 
 def _digits(phone: str) -> str:
     """The last eight digits of a number, as they may be grouped: with or without country, area and a 0 before."""
-    return r"[\s.\-()/]*".join(phone[-8:])
+    return _IN_A_NUMBER.join(phone[-8:])
 
 
 def _is_mentioned(cells: Sequence[str], sought: Sought) -> bool:

@@ -74,7 +74,7 @@ def test_what_was_told_says_what_came_of_it_and_nothing_else() -> None:
         assert scrubbing.scrubbed_body(broken) == "{}"
 
 
-SEPARATORS = st.sampled_from(["", " ", "-", ".", "  ", "(", ")", ") ", "/"])
+SEPARATORS = st.sampled_from(["\u00a0", "\u2013", ", ", "", " ", "-", ".", "  ", "(", ")", ") ", "/"])
 
 
 @given(st.lists(SEPARATORS, min_size=8, max_size=8), st.sampled_from(["+56 9", "56-9", "09", "9", "(9)"]))
@@ -82,18 +82,21 @@ def test_a_rejected_row_is_found_however_the_number_is_grouped(separators: list[
     cell = before + "".join(gap + digit for gap, digit in zip(separators, "61112233", strict=True))
     person = sought_by("+56961112233", None)
     assert personal_data._is_mentioned(["Ana", cell], person)
-    assert re.search(personal_data._digits("+56961112233"), json.dumps([cell]))
+    assert re.search(personal_data._digits("+56961112233"), json.dumps([cell], ensure_ascii=False))
     assert not personal_data._is_mentioned(["Ana", "9 6111 2234"], person)
 
 
-@given(st.lists(st.sampled_from(["", ".", "-", " ", ". "]), min_size=9, max_size=9), st.booleans())
+@given(
+    st.lists(st.sampled_from(["", ".", "-", " ", ". ", ",", "/", "\u00a0", "\u2011"]), min_size=9, max_size=9),
+    st.booleans(),
+)
 def test_an_id_is_found_in_any_spelling(separators: list[str], lower: bool) -> None:
     cell = "".join(gap + digit for gap, digit in zip(separators, "12345678K", strict=True))
     cell = cell.lower() if lower else cell
     key = id_key("12.345.678-K")
     assert key
     assert personal_data._is_mentioned([cell], sought_by(None, key))
-    assert re.search(personal_data._written(key), json.dumps([f"00{cell}"]), re.IGNORECASE)
+    assert re.search(personal_data._written(key), json.dumps([f"00{cell}"], ensure_ascii=False), re.IGNORECASE)
 
 
 def test_who_is_meant() -> None:
