@@ -115,10 +115,10 @@ async def test_a_batch_whose_open_zones_are_done_sleeps_and_says_why(site: Site)
     assert batch.wake_at == NOW + HOUR
     assert batch.block is not None
     assert (batch.block.reason.code, batch.block.until) == ("hours_closed", NOW + HOUR)
-    # Asleep, it costs nothing.
+    # Asleep, it costs nothing: which batches are awake, and when the next one wakes, is all that is asked.
     async with profiled(site.database) as operations:
         assert await site.claim() == []
-    assert [operation.collection for operation in operations] == ["batches"]
+    assert [operation.collection for operation in operations] == ["batches", "batches"]
 
 
 async def test_on_a_holiday_a_batch_sleeps_until_it_is_over_and_says_so(site: Site) -> None:
