@@ -90,11 +90,12 @@ async def test_a_drain_is_shown_at_once_and_the_earliest_end_counts(
     assert sooner["drain_until"] < first["drain_until"]
 
 
-@pytest.mark.parametrize("changes", [{"state": WorkerState.STOPPED}, {"lease_seconds": 0}], ids=["stopped", "lost"])
+@pytest.mark.parametrize(("state", "silent"), [(WorkerState.STOPPED, 0), (WorkerState.RUNNING, 3600)])
 async def test_who_is_not_at_work_cannot_be_drained(
-    api: httpx.AsyncClient, container: Container, changes: dict[str, Any]
+    api: httpx.AsyncClient, container: Container, state: WorkerState, silent: int
 ) -> None:
-    await at_work(container, **changes)
+    await at_work(container, state=state)
+    await silent_for(container, "w:1", silent)
 
     problem(await api.put("/workers/w:1/drain"), 409, "worker_not_at_work")
     problem(await api.put("/workers/w:2/drain"), 404, "worker_not_found")
