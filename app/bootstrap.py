@@ -251,13 +251,14 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
     batch_service = BatchService(batches, jobs, transactions, explaining, clock)
     creation = BatchCreation(accounts, batches, uploads, import_tasks, clock)
     upload_service = UploadService(accounts, uploads, jobs, reader, clock)
+    metrics = PrometheusMetrics(version())
     try:
         yield Container(
             settings=settings,
             clock=clock,
             database=database,
             migrator=Migrator(database, code=version(), holder=f"{gethostname()}:{getpid()}:{uuid4().hex[:6]}"),
-            metrics=PrometheusMetrics(version()),
+            metrics=metrics,
             access=_access(settings, clock, database),
             accounts=AccountService(accounts, batches, jobs, transactions, clock, pricing),
             batches=batch_service,
@@ -274,7 +275,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             script_preview=ScriptPreviewing(accounts, uploads, clock),
             test_calls=TestCalls(accounts, batches, jobs, MongoBatchContacts(database), clock),
             do_not_call=DoNotCallService(accounts, batches, jobs, MongoDoNotCallList(database), reader, clock),
-            privacy=_privacy(settings, clock, database),
+            privacy=_privacy(settings, clock, database, metrics),
             jobs=JobService(accounts, batches, jobs, explaining, clock),
             dashboard=DashboardService(statistics, clock),
             past_calls=PastCallService(accounts, batches, statistics, MongoCallHistory(database), clock),
@@ -328,7 +329,7 @@ def _access(settings: Settings, clock: Clock, database: Database) -> Access:
     )
 
 
-def _privacy(settings: Settings, clock: Clock, database: Database) -> Privacy:
+def _privacy(settings: Settings, clock: Clock, database: Database, metrics: PrometheusMetrics) -> Privacy:
     accounts, data = MongoAccounts(database), MongoPersonalData(database)
     erasures, copies = MongoErasures(database), MongoProviderCopies(database)
     finder = PersonFinder(accounts, data)
@@ -345,6 +346,7 @@ def _privacy(settings: Settings, clock: Clock, database: Database) -> Privacy:
         erasures,
         copies,
         clock,
+        metrics,
     )
     return Privacy(
         erasing=erasing,
@@ -352,7 +354,7 @@ def _privacy(settings: Settings, clock: Clock, database: Database) -> Privacy:
         copies=copies,
         export=PersonExport(finder, MongoPersonReader(database), clock),
         retaining=Retaining(
-            accounts, MongoAgedBatches(database), data, copies, MongoAuditLog(database), clock, retention
+            accounts, MongoAgedBatches(database), data, copies, MongoAuditLog(database), clock, retention, metrics
         ),
         retention=retention,
     )
@@ -534,7 +536,7 @@ async def open_deleting(container: Container) -> AsyncIterator[DeletingCopies]:
     retell = _retell(container)
     provider = MeasuredProvider(retell, container.metrics, container.clock)
     try:
-        yield DeletingCopies(container.privacy.copies, provider, container.clock)
+        yield DeletingCopies(container.privacy.copies, provider, container.clock, container.metrics)
     finally:
         await retell.aclose()
 

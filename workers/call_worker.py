@@ -170,7 +170,8 @@ async def _run(settings: Settings, name: str, *, once: bool) -> None:
             registration = register(container, control, partial(_vitals, container, work, runner))
             every = min(REGISTER_SECONDS, settings.worker_heartbeat_seconds)
             finish = partial(_goes_on, control, once=once)
-            housekeeping = Housekeeping(container.privacy.erasing, deleting, container.privacy.retaining)
+            privacy = container.privacy
+            housekeeping = Housekeeping(privacy.erasing, deleting, privacy.retaining, container.metrics)
             async with (
                 _beside(partial(registration.keep, every)),
                 _beside(partial(outgoing.keep, finish=finish)),

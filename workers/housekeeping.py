@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import structlog
 
 from app.domain.errors import Unavailable
+from app.domain.metrics import Metrics
+from app.domain.privacy import ErasingStep
 from app.services.erasing import Erasing
 from app.services.provider_copies import DeletingCopies
 from app.services.retaining import Retaining
@@ -21,19 +23,26 @@ class Housekeeping:
     erasing: Erasing
     deleting: DeletingCopies
     retaining: Retaining
+    metrics: Metrics
 
     async def round(self) -> int:
         """One step of each kind; whether there was any. Raises Unavailable."""
         done = 0
-        for step in (self.erasing.resume, self.deleting.round, self.retaining.round):
+        steps = {
+            ErasingStep.PERSON: self.erasing.resume,
+            ErasingStep.PROVIDER: self.deleting.round,
+            ErasingStep.AGE: self.retaining.round,
+        }
+        for step, go in steps.items():
             try:
-                done += await step()
+                done += await go()
             except Unavailable:
                 raise
             except Exception:
                 # It is come upon again as soon as its lease is over: all that is due behind it, or of another kind,
                 # would never be erased.
-                log.exception("loop_failed", loop="housekeeping", step=step.__qualname__)
+                self.metrics.erasing_failed(step)
+                log.exception("loop_failed", loop="housekeeping", step=step.value)
         return done
 
     async def keep(self, ended: asyncio.Event) -> None:

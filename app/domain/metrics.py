@@ -8,6 +8,7 @@ from typing import Protocol
 
 from app.domain.jobs import JobState
 from app.domain.outcomes import Disposition
+from app.domain.privacy import Erased, ErasingStep
 
 
 class Metrics(Protocol):
@@ -37,3 +38,12 @@ class Metrics(Protocol):
 
     def reservations_without_jobs(self, count: int) -> None:
         """So many were so twice in a row, and are now given back."""
+
+    def erased(self, what: Erased, count: int) -> None:
+        """Told by whoever did it; what is erased twice by two at once may be counted twice."""
+
+    def erasing_failed(self, step: ErasingStep) -> None:
+        """A step was broken off, or the provider did not delete a call; it is tried again."""
+
+    def by_age_is_late(self, seconds: float) -> None:
+        """By so much, at most, batches are past the time at which they should have been erased; 0: none is."""

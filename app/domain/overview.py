@@ -58,6 +58,28 @@ class Outgoing(BaseModel):
         return (now - self.oldest_at).total_seconds() if self.oldest_at else 0
 
 
+class ErasuresSeen(BaseModel):
+    """Persons who asked to be erased, and calls that are to be deleted at the provider."""
+
+    model_config = ConfigDict(frozen=True)
+
+    open: int = 0
+    oldest_at: datetime | None = None
+    """When the oldest of them was asked for."""
+    provider_copies: int = 0
+    """At most MOST_COUNTED."""
+    oldest_copy_at: datetime | None = None
+    """When the first of these was noted."""
+
+    def oldest(self, now: datetime) -> float:
+        """Its age in seconds; 0 if there is none."""
+        return (now - self.oldest_at).total_seconds() if self.oldest_at else 0
+
+    def oldest_copy(self, now: datetime) -> float:
+        """The same of calls."""
+        return (now - self.oldest_copy_at).total_seconds() if self.oldest_copy_at else 0
+
+
 class Overview(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -76,6 +98,7 @@ class Overview(BaseModel):
     """Batches that run and do not sleep: something of theirs might be called now."""
     imports: Imports = Imports()
     outgoing: Outgoing = Outgoing()
+    erasures: ErasuresSeen = ErasuresSeen()
     reserved: dict[str, Decimal]
     """By plan, in its unit: credits or minutes."""
     reservations: int

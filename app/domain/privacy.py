@@ -79,6 +79,30 @@ class ErasureStatus(StrEnum):
     """Nothing is left, and the numbers that it was about are not known here any more either."""
 
 
+class ErasingStep(StrEnum):
+    """Each goes on by itself, whatever happens to the others."""
+
+    PERSON = "person"
+    PROVIDER = "provider"
+    """Calls that are to be deleted there."""
+    AGE = "age"
+
+
+class Erased(StrEnum):
+    """What is counted of it, for whoever monitors."""
+
+    PERSONS = "persons"
+    """Erasures that are complete."""
+    JOBS = "jobs"
+    RECORDINGS = "recordings"
+    """Links to them, where the rest stays."""
+    CONTACTS = "contacts"
+    """Of recurring batches."""
+    UPLOAD_ROWS = "upload_rows"
+    DELIVERIES = "deliveries"
+    PROVIDER_COPIES = "provider_copies"
+
+
 class Found(BaseModel):
     """What there was of a person, counted."""
 
@@ -157,6 +181,8 @@ class ProviderCopy(BaseModel):
     erasure_id: str | None = None
     """None: its time was over."""
     tries: int = 0
+    noted_at: datetime | None = None
+    """None of those older than this field."""
     due_at: datetime
 
 
@@ -164,7 +190,8 @@ def copies_of(
     call_ids: Iterable[str], account_id: str, now: datetime, erasure_id: str | None = None
 ) -> list[ProviderCopy]:
     return [
-        ProviderCopy(call_id=call_id, account_id=account_id, erasure_id=erasure_id, due_at=now) for call_id in call_ids
+        ProviderCopy(call_id=call_id, account_id=account_id, erasure_id=erasure_id, noted_at=now, due_at=now)
+        for call_id in call_ids
     ]
 
 

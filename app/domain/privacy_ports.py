@@ -61,6 +61,9 @@ class AgedBatches(Protocol):
     async def account_ids(self, *, only_who_chose: bool) -> list[str]:
         """Of all accounts, or of those that say themselves how long."""
 
+    async def oldest(self, account_id: str, before: datetime, *, everything: bool) -> datetime | None:
+        """When the first of those ended that `take` may find now or later; None: there is none."""
+
     async def take(
         self, account_id: str, before: datetime, now: datetime, lease_until: datetime, *, everything: bool
     ) -> AgedBatch | None:

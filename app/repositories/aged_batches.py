@@ -30,14 +30,19 @@ class MongoAgedBatches(Repository):
         return [document["_id"] async for document in self._accounts.find(match, {"_id": True})]
 
     @guarded
+    async def oldest(self, account_id: str, before: datetime, *, everything: bool) -> datetime | None:
+        match = _aged(account_id, before, everything=everything)
+        document = await self._batches.find_one(
+            match, {"finished_at": True}, sort=[("finished_at", ASCENDING)], hint="aged"
+        )
+        return None if document is None else document["finished_at"]
+
+    @guarded
     async def take(
         self, account_id: str, before: datetime, now: datetime, lease_until: datetime, *, everything: bool
     ) -> AgedBatch | None:
         match = {
-            "account_id": account_id,
-            "aged.level": {"$in": [None, RECORDINGS]} if everything else None,
-            "finished_at": {"$lt": before},
-            "status": _OVER,
+            **_aged(account_id, before, everything=everything),
             "$or": [{"aged.due_at": {"$exists": False}}, {"aged.due_at": {"$lte": now}}],
         }
         document = await self._batches.find_one_and_update(
@@ -72,6 +77,15 @@ class MongoAgedBatches(Repository):
             counts = {"erased_by_age.jobs": jobs, "erased_by_age.recordings": recordings}
             update = {"$inc": counts, "$set": {"erased_by_age.last_at": now}}
             await self._accounts.update_one({"_id": account_id}, update)
+
+
+def _aged(account_id: str, before: datetime, *, everything: bool) -> Document:
+    return {
+        "account_id": account_id,
+        "aged.level": {"$in": [None, RECORDINGS]} if everything else None,
+        "finished_at": {"$lt": before},
+        "status": _OVER,
+    }
 
 
 def _taken(batch: AgedBatch) -> Document:

@@ -127,6 +127,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         # Every worker: which calls are to be deleted at the provider now? And how many are left of an erasure.
         IndexModel([("due_at", ASCENDING)], name="due"),
         IndexModel([("erasure_id", ASCENDING)], name="of_erasure"),
+        # Monitoring: how many are left, and since when?
+        IndexModel([("noted_at", ASCENDING)], name="noted"),
     ],
     "imports": [
         # GET /batches/{id}/imports, newest first.

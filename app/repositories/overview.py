@@ -2,14 +2,23 @@
 stored; and the document through which all processes share the answer."""
 
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from pymongo import ASCENDING, ReturnDocument
 
 from app.domain.batches import BatchStatus
 from app.domain.jobs import JobState, WaitingFor
-from app.domain.overview import MOST_ACCOUNTS, MOST_COUNTED, OTHERS, AccountCalls, Imports, Outgoing, Overview
+from app.domain.overview import (
+    MOST_ACCOUNTS,
+    MOST_COUNTED,
+    OTHERS,
+    AccountCalls,
+    ErasuresSeen,
+    Imports,
+    Outgoing,
+    Overview,
+)
 from app.domain.webhooks import DeliveryStatus
 from app.domain.workers import Worker, WorkerState
 from app.repositories.database import Database, Document, Repository, guarded
@@ -17,7 +26,7 @@ from app.repositories.documents import from_document, plain
 
 THE_ONE = "overview"
 STUCK_AFTER_MS = 60_000
-MOST_BATCHES = 1000
+MOST_BATCHES = MOST_ERASURES = 1000
 
 
 class MongoOverviews(Repository):
@@ -30,6 +39,8 @@ class MongoOverviews(Repository):
         self._workers = database.collection("workers")
         self._webhooks = database.collection("webhooks")
         self._deliveries = database.collection("webhook_deliveries")
+        self._erasures = database.collection("erasures")
+        self._copies = database.collection("provider_copies")
 
     @guarded
     async def stored(self) -> Overview | None:
@@ -73,6 +84,7 @@ class MongoOverviews(Repository):
             ),
             imports=Imports.model_validate(imports[0] if imports else {}),
             outgoing=await self._outgoing(),
+            erasures=await self._open_erasures(),
             reserved={row["_id"]: row["units"] for row in reserved},
             reservations=sum(row["count"] for row in reserved),
             workers={state.value: states.count(state) for state in WorkerState},
@@ -95,6 +107,15 @@ class MongoOverviews(Repository):
             oldest_at=None if oldest is None else oldest["created_at"],
             failing=await self._webhooks.count_documents({"failing_since": {"$exists": True}}, hint="failing"),
             switched_off=sum("disabled_at" in webhook for webhook in off),
+        )
+
+    async def _open_erasures(self) -> ErasuresSeen:
+        first = await self._copies.find_one({"noted_at": _ANY_TIME}, {"noted_at": True}, sort=[("noted_at", ASCENDING)])
+        rows = [row async for row in await self._erasures.aggregate(_OPEN_ERASURES, hint="due")]
+        return ErasuresSeen(
+            provider_copies=await self._copies.count_documents({"due_at": _ANY_TIME}, hint="due", limit=MOST_COUNTED),
+            oldest_copy_at=None if first is None else first["noted_at"],
+            **(rows[0] if rows else {}),
         )
 
     async def _calls(self, in_flight: Counter[str]) -> dict[str, AccountCalls]:
@@ -136,6 +157,15 @@ _RESERVED: list[Document] = [
             "count": {"$sum": {"$size": "$amounts"}},
         }
     },
+]
+_ANY_TIME: Document = {"$gt": datetime(1970, 1, 1, tzinfo=UTC)}
+_OPEN_ERASURES: list[Document] = [
+    {"$match": {"due_at": _ANY_TIME}},
+    # Those with which nobody gets on are the first.
+    {"$sort": {"due_at": ASCENDING}},
+    {"$limit": MOST_ERASURES},
+    {"$group": {"_id": None, "open": {"$sum": 1}, "oldest_at": {"$min": "$requested_at"}}},
+    {"$project": {"_id": False}},
 ]
 _IMPORTS: list[Document] = [
     {"$match": {"current_import.lease_until": {"$exists": True}}},

@@ -19,6 +19,7 @@ from app.domain.do_not_call import DoNotCallEntry, DoNotCallSource, entry_id_of
 from app.domain.errors import Conflict, FieldError, InvalidInput, NotFound
 from app.domain.jobs import JobState
 from app.domain.messages import Message
+from app.domain.metrics import Metrics
 from app.domain.phone_numbers import normalise_phone
 from app.domain.ports import Accounts, Batches, DoNotCallList, Jobs, Time
 from app.domain.privacy import (
@@ -26,6 +27,7 @@ from app.domain.privacy import (
     LOOK_AGAIN,
     MOST_KEYS,
     QUIET,
+    Erased,
     Erasure,
     ErasureStatus,
     Found,
@@ -102,6 +104,7 @@ class Erasing:
         erasures: Erasures,
         copies: ProviderCopies,
         time: Time,
+        metrics: Metrics,
     ) -> None:
         self._finder = finder
         self._accounts = accounts
@@ -112,6 +115,7 @@ class Erasing:
         self._erasures = erasures
         self._copies = copies
         self._time = time
+        self._metrics = metrics
 
     async def preview(self, asked: Asked, *, everybodys_list: bool) -> Preview:
         """Changes nothing. Raises as PersonFinder.find."""
@@ -182,18 +186,18 @@ class Erasing:
         if held is None:
             return None
         await self._forbid(held, account, sought)
-        found = await self._data.erase_upload_rows(held.account_id, sought)
+        found = self._counted(Erased.UPLOAD_ROWS, await self._data.erase_upload_rows(held.account_id, sought))
         jobs = await self._data.jobs_of(held.account_id, sought)
         spoken_of = await self._data.test_calls_about(held.account_id, sought)
         # Those that only speak of the person are found by the names that are erased after them.
         done = [await self._erase(held, account, job) for job in spoken_of]
         names_wait = not all(done)
         done += [await self._erase(held, account, job, only_stop=names_wait) for job in jobs]
-        found, in_hand = found + done.count(True), done.count(False)
+        found, in_hand = found + self._counted(Erased.JOBS, done.count(True)), done.count(False)
         if not names_wait:
-            found += await self._data.erase_contacts(held.account_id, sought)
+            found += self._counted(Erased.CONTACTS, await self._data.erase_contacts(held.account_id, sought))
         held = await self._erasures.advance(held, {"lease_until": now + LEASE}) or held
-        found += await self._data.erase_deliveries(held.job_ids)
+        found += self._counted(Erased.DELIVERIES, await self._data.erase_deliveries(held.job_ids))
         hidden = {key: await self._do_not_call.hidden(key) for key in sought.keys}
         batch_ids = {job.batch_id for job in jobs} | {job_id.rpartition("-")[0] for job_id in held.job_ids}
         await self._data.erase_mentions(batch_ids, hidden)
@@ -210,8 +214,15 @@ class Erasing:
             return await self._erasures.advance(erasure, waits)
         over = {"status": ErasureStatus.COMPLETED, "left": 0, "finished_at": now, "due_at": None, "lease_until": None}
         forgotten = {"ids": None, "phones": None, "by_phone": None, "finds_at": None}
-        log.info("erasure_completed", erasure_id=erasure.erasure_id, account_id=erasure.account_id)
-        return await self._erasures.advance(erasure, over | forgotten)
+        completed = await self._erasures.advance(erasure, over | forgotten)
+        if completed is not None:
+            self._counted(Erased.PERSONS, 1)
+            log.info("erasure_completed", erasure_id=erasure.erasure_id, account_id=erasure.account_id)
+        return completed
+
+    def _counted(self, what: Erased, count: int) -> int:
+        self._metrics.erased(what, count)
+        return count
 
     async def _forbid(self, erasure: Erasure, account: Account, sought: Sought) -> None:
         """Before anything else: what is erased no longer says whom it is too early to call."""

@@ -2,8 +2,9 @@
 
 import structlog
 
+from app.domain.metrics import Metrics
 from app.domain.ports import CallProvider, Time
-from app.domain.privacy import wait_after_failing
+from app.domain.privacy import Erased, ErasingStep, wait_after_failing
 from app.domain.privacy_ports import ProviderCopies
 from app.domain.provider_errors import ProviderError
 
@@ -14,10 +15,11 @@ A_ROUND = 10
 
 
 class DeletingCopies:
-    def __init__(self, copies: ProviderCopies, provider: CallProvider, time: Time) -> None:
+    def __init__(self, copies: ProviderCopies, provider: CallProvider, time: Time, metrics: Metrics) -> None:
         self._copies = copies
         self._provider = provider
         self._time = time
+        self._metrics = metrics
 
     async def round(self) -> int:
         """How many are deleted. Raises DatabaseUnavailable."""
@@ -30,9 +32,11 @@ class DeletingCopies:
                 log.warning(
                     "call_not_deleted_at_provider", call_id=copy.call_id, tries=copy.tries + 1, detail=error.detail
                 )
+                self._metrics.erasing_failed(ErasingStep.PROVIDER)
                 await self._copies.later(copy, due_at)
                 break  # whoever does not delete one now does not delete the next either
             await self._copies.done(copy.call_id)
+            self._metrics.erased(Erased.PROVIDER_COPIES, 1)
             deleted += 1
         if deleted:
             log.info("calls_deleted_at_provider", count=deleted)

@@ -14,8 +14,9 @@ import structlog
 
 from app.domain.access import AuditEntry, PrincipalKind
 from app.domain.access_ports import AuditLog
+from app.domain.metrics import Metrics
 from app.domain.ports import Accounts, Time
-from app.domain.privacy import LEASE, AgedBatch, Retention, copies_of, in_force
+from app.domain.privacy import LEASE, AgedBatch, Erased, Retention, copies_of, in_force
 from app.domain.privacy_ports import AgedBatches, AgedData, ProviderCopies
 from app.domain.timeline import SYSTEM
 
@@ -40,6 +41,7 @@ class Retaining:
         audit_log: AuditLog,
         time: Time,
         defaults: Retention,
+        metrics: Metrics,
     ) -> None:
         self._accounts = accounts
         self._batches = batches
@@ -48,6 +50,9 @@ class Retaining:
         self._audit_log = audit_log
         self._time = time
         self._defaults = defaults
+        self._metrics = metrics
+        self._late: dict[str, timedelta] = {}
+        """Of accounts with batches that are past their time, by how much the first of them is."""
         self._waiting: list[str] = []
         self._next_sweep = time.now()
 
@@ -58,8 +63,12 @@ class Retaining:
             all_accounts = self._defaults != Retention()
             self._waiting = await self._batches.account_ids(only_who_chose=not all_accounts)
             self._next_sweep = now + SWEEP
+            self._late = {
+                account_id: self._late[account_id] for account_id in self._waiting if account_id in self._late
+            }
         for _ in range(min(ACCOUNTS_A_ROUND, len(self._waiting))):
             batch = await self._take(self._waiting[-1])
+            self._metrics.by_age_is_late(max(self._late.values(), default=timedelta(0)).total_seconds())
             if batch is not None:
                 await self._erase_some(batch)
                 return 1
@@ -67,6 +76,7 @@ class Retaining:
         return 0
 
     async def _take(self, account_id: str) -> AgedBatch | None:
+        self._late.pop(account_id, None)
         account = await self._accounts.get(account_id)
         if account is None:
             return None
@@ -75,6 +85,10 @@ class Retaining:
         for limit, everything in ((days.personal_days, True), (days.recording_days, False)):
             if limit is not None:
                 before = now - timedelta(days=limit)
+                oldest = await self._batches.oldest(account_id, before, everything=everything)
+                if oldest is None:
+                    continue
+                self._late[account_id] = max(before - oldest, self._late.get(account_id, timedelta(0)))
                 batch = await self._batches.take(account_id, before, now, now + LEASE, everything=everything)
                 if batch is not None:
                     return batch
@@ -90,14 +104,16 @@ class Retaining:
         await self._copies.add(copies_of([call for _, calls in jobs for call in calls], batch.account_id, now))
         if batch.everything:
             erased = await self._data.erase_jobs(job_ids, now)
-            await self._data.erase_deliveries(job_ids)
+            self._metrics.erased(Erased.DELIVERIES, await self._data.erase_deliveries(job_ids))
             if await self._data.are_left(job_ids):
                 # Somebody moved one just now. It is begun anew, for what came before is erased already.
                 await self._batches.later(batch, "", now + LATER)
                 return
+            self._metrics.erased(Erased.JOBS, erased)
             await self._batches.count(batch.account_id, now, jobs=erased)
         else:
             recordings = await self._data.erase_recordings(job_ids)
+            self._metrics.erased(Erased.RECORDINGS, recordings)
             await self._batches.count(batch.account_id, now, recordings=recordings)
         await self._go_on(batch, job_ids)
 

@@ -22,6 +22,7 @@ from tests.api.conftest import error_at
 from tests.api.test_statistics import World
 from tests.builders import make_account, make_batch, make_contact, make_job, make_record, make_report
 from tests.personal import mentions
+from tests.samples import Samples
 from tests.workers.conftest import dies_at
 
 world = test_statistics.world
@@ -134,6 +135,31 @@ async def test_a_batch_goes_in_slices_and_the_calls_at_retell_too(
     assert await until_nothing_is_left(container, by_age) == 0
 
 
+async def test_how_late_erasing_is_and_what_was_erased_is_told(container: Container, by_age: Retaining) -> None:
+    def told(name: str, **labels: str) -> float:
+        return Samples(container.metrics.render())(f"cadencia_{name}", **labels)
+
+    before = told("erased_total", what="jobs")
+    await old_batch(container)
+    await container.database.collection("batches").update_one(
+        {}, {"$set": {"aged.due_at": container.clock.now() + OLD}}
+    )
+    # Somebody has it, or it waits for something: it is late all the same.
+    assert await by_age.round() == 0
+    late = timedelta(days=10).total_seconds()
+    assert late <= told("erasing_by_age_late_seconds") < late + 3600
+    await container.database.collection("batches").update_one({}, {"$unset": {"aged": ""}})
+    await until_nothing_is_left(container, by_age)
+    await until_nothing_is_left(container, by_age)
+    assert told("erasing_by_age_late_seconds") == 0
+    assert told("erased_total", what="jobs") == before + 7
+
+    await container.database.collection("batches").update_one({}, {"$unset": {"aged": "", "finished_at": ""}})
+    await container.accounts.change("acc-1", {"retention_days": 0})
+    await until_nothing_is_left(container, by_age)
+    assert told("erasing_by_age_late_seconds") == 0
+
+
 @pytest.mark.parametrize("method", ["jobs_behind", "erase_jobs", "erase_deliveries"])
 async def test_killed_between_two_writes_the_next_one_goes_on(
     container: Container, by_age: Retaining, method: str
@@ -149,6 +175,7 @@ async def test_killed_between_two_writes_the_next_one_goes_on(
 
 
 async def test_links_go_earlier_and_what_was_said_stays(container: Container, by_age: Retaining) -> None:
+    links = Samples(container.metrics.render())("cadencia_erased_total", what="recordings")
     batch_id = await old_batch(container, retention_days=60, recording_retention_days=30)
     await until_nothing_is_left(container, by_age)
     job = await MongoJobs(container.database).get(f"{batch_id}-000001")
@@ -156,6 +183,7 @@ async def test_links_go_earlier_and_what_was_said_stays(container: Container, by
     assert job.report is not None
     assert (job.report.recording_url, job.report.transcript, job.erased_at) == (None, "User: soy Sotomayor", None)
     assert (await container.accounts.get("acc-1")).erased_by_age.recordings == 7
+    assert Samples(container.metrics.render())("cadencia_erased_total", what="recordings") == links + 7
     await container.accounts.change("acc-1", {"retention_days": 30})
     await until_nothing_is_left(container, by_age)
     assert await left(container) == set()

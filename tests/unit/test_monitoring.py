@@ -17,6 +17,7 @@ from app.domain.jobs import JobState, WaitingFor
 from app.domain.money import Plan
 from app.domain.outcomes import Disposition
 from app.domain.overview import AccountCalls, Overview
+from app.domain.privacy import Erased, ErasingStep
 from app.domain.provider_errors import ProviderError
 from app.domain.workers import WorkerState
 from app.integrations.prometheus.metrics import PrometheusMetrics
@@ -57,6 +58,9 @@ def everything_told() -> dict[str, set[str]]:
     metrics.reservations_without_jobs(0)
     metrics.webhook_answered(None, 0.1)
     metrics.delivery_ended(delivered=True)
+    metrics.erased(Erased.JOBS, 1)
+    metrics.erasing_failed(ErasingStep.AGE)
+    metrics.by_age_is_late(0)
     metrics.request_answered("GET", "/x", 200, 0.1)
     metrics.mongodb_answered(0)
     metrics.worker_holds(1, 1, 1)
@@ -87,6 +91,8 @@ KNOWN_VALUES = {
     "result": {"delivered", "given_up"},
     "disposition": {disposition.value for disposition in Disposition},
     "reason": {"error", "mongodb_unavailable"},
+    "what": {what.value for what in Erased},
+    "step": {step.value for step in ErasingStep},
     "request": {"place", "get", "find", "stop", "max_concurrent"},
 }
 
@@ -124,6 +130,7 @@ def test_there_are_alerts_for_what_must_not_be_overlooked() -> None:
         "MongoDBAway",
         "CallsNotPrompt",
         "WebhooksNotSent",
+        "ErasingBehind",
     } <= ALERTS.keys()
     assert len(ALERTS) == sum(len(group["rules"]) for group in RULES["groups"])
 

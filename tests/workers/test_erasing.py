@@ -20,11 +20,14 @@ from app.domain.recurrence import Frequency, RecurrenceRule
 from app.repositories.documents import plain
 from app.repositories.imports import MongoImports
 from app.repositories.jobs import MongoJobs
+from app.repositories.overview import MongoOverviews
 from app.repositories.uploads import MongoUploads
 from app.services.do_not_call import Listing
 from app.services.erasing import Asked, Erasing
 from tests.builders import make_job, make_record, make_report
 from tests.personal import mentions
+from tests.profiling import profiled
+from tests.samples import Samples
 from tests.workers.conftest import (
     Campaigns,
     RunningSimulator,
@@ -216,6 +219,7 @@ async def quote_number(container: Container, batch: Batch) -> None:
 
 async def test_nothing_says_any_more_who_it_was(lived: World, simulator: RunningSimulator) -> None:
     before, figures = await lived.mentions(), await lived.counted()
+    erased = (await scraped(lived.container)).by("what", "cadencia_erased_total")
     places = {place.partition("/")[0] for place in before}
     assert places == {
         *("jobs", "batch_contacts", "upload_chunks", "upload_rejected", "do_not_call"),
@@ -248,8 +252,15 @@ async def test_nothing_says_any_more_who_it_was(lived: World, simulator: Running
     assert {job.state for job in await lived.campaigns.jobs(lived.waiting)} == {JobState.CANCELLED, JobState.PENDING}
 
     # And at Retell.
+    waiting = await scraped(lived.container)
+    assert waiting("cadencia_provider_copies") == len(calls)
     async with deleting(lived) as copies:
         assert await copies.round() == len(calls)
+    told = await scraped(lived.container)
+    assert (told("cadencia_provider_copies"), told("cadencia_provider_copy_oldest_seconds")) == (0, 0)
+    counted = {"persons": 1, "jobs": 2, "contacts": 1, "upload_rows": 5, "deliveries": 4, "provider_copies": len(calls)}
+    after_all = told.by("what", "cadencia_erased_total")
+    assert {what: after_all[what] - erased.get(what, 0) for what in counted} == counted
     assert all(simulator.simulator.calls.get(call_id) is None for call_id in calls)
     assert await lived.container.privacy.copies.left([erasure.erasure_id]) == {}
 
@@ -461,8 +472,11 @@ async def test_retell_that_is_away_is_asked_again(world: World) -> None:
     erasure = await world.begin()
     copies = world.container.database.collection("provider_copies")
     count = await copies.count_documents({})
+    failures = (await scraped(world.container)).by("step", "cadencia_erasing_failures_total")
     async with open_deleting(world.container) as away:  # its settings lead to a closed port
         assert await away.round() == 0
+    failed = (await scraped(world.container)).by("step", "cadencia_erasing_failures_total")
+    assert failed == failures | {"provider": failures.get("provider", 0) + 1}
     assert await world.container.privacy.copies.left([erasure.erasure_id]) == {erasure.erasure_id: count}
     assert await copies.count_documents({"tries": 1, "due_at": {"$gt": world.container.clock.now()}}) == 1
     await copies.update_many({}, {"$set": {"due_at": world.container.clock.now()}})
@@ -487,6 +501,32 @@ async def test_everything_that_is_stored_is_exported(world: World) -> None:
     none = Asked(world.account.account_id, "+56911111111", None)
     empty = json.loads(b"".join([block async for block in (await world.container.privacy.export.file(none)).blocks]))
     assert empty["jobs"] == empty["audit_log"] == []
+
+
+async def test_how_long_ago_somebody_asked_is_seen(world: World) -> None:
+    assert (await scraped(world.container))("cadencia_erasure_oldest_seconds") == 0
+    erasure = await world.begin()
+    day_ago = world.container.clock.now() - timedelta(days=1)
+    for name, field in (("erasures", "requested_at"), ("provider_copies", "noted_at")):
+        assert (
+            await world.container.database.collection(name).update_many({}, {"$set": {field: day_ago}})
+        ).matched_count
+    async with profiled(world.container.database) as operations:
+        told = await scraped(world.container)
+    asked = [operation for operation in operations if operation.collection in {"erasures", "provider_copies"}]
+    assert len(asked) == 3
+    assert all(operation.fits for operation in asked)
+    assert told("cadencia_erasures_open") == 1
+    for series in ("cadencia_erasure_oldest_seconds", "cadencia_provider_copy_oldest_seconds"):
+        assert 86_400 <= told(series) < 90_000
+    await world.look_after_the_quiet(erasure)
+    assert (await scraped(world.container))("cadencia_erasures_open") == 0
+
+
+async def scraped(container: Container) -> Samples:
+    now = container.clock.now()
+    container.metrics.show(await MongoOverviews(container.database).look(now), now)
+    return Samples(container.metrics.render())
 
 
 def deleting(world: World) -> Any:

@@ -27,6 +27,7 @@ from prometheus_client.registry import Collector
 from app.domain.jobs import JobState
 from app.domain.outcomes import Disposition
 from app.domain.overview import Overview
+from app.domain.privacy import Erased, ErasingStep
 
 WAITS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20, 30, 60, 300)
 ANSWERS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
@@ -97,6 +98,22 @@ class PrometheusMetrics:
             "Money reserved for attempts that no job can make any more, seen twice in a row.",
             registry=registry,
         )
+        self._erased = Counter("cadencia_erased", "What was erased of persons, by what.", ["what"], registry=registry)
+        for what in Erased:
+            self._erased.labels(what.value)
+        self._erasing_failures = Counter(
+            "cadencia_erasing_failures",
+            "Steps of erasing that were broken off, and calls that Retell did not delete.",
+            ["step"],
+            registry=registry,
+        )
+        for step in ErasingStep:
+            self._erasing_failures.labels(step.value)
+        self._by_age_late = Gauge(
+            "cadencia_erasing_by_age_late_seconds",
+            "How long the first batch is past the time at which it should have been erased, as this worker saw it.",
+            registry=registry,
+        )
         self._requests = Histogram(
             "cadencia_http_request_seconds",
             "Requests to the API, by route template.",
@@ -153,6 +170,15 @@ class PrometheusMetrics:
 
     def reservations_without_jobs(self, count: int) -> None:
         self._orphans.set(count)
+
+    def erased(self, what: Erased, count: int) -> None:
+        self._erased.labels(what.value).inc(count)
+
+    def erasing_failed(self, step: ErasingStep) -> None:
+        self._erasing_failures.labels(step.value).inc()
+
+    def by_age_is_late(self, seconds: float) -> None:
+        self._by_age_late.set(seconds)
 
     # Of entry points -----------------------------------------------------------------------------------------------
 
@@ -234,6 +260,18 @@ _SINGLE: list[tuple[str, str, Callable[[Overview, datetime], float]]] = [
         "webhook_oldest_seconds",
         "Age of the oldest event that a webhook is still to be told.",
         lambda seen, now: seen.outgoing.oldest(now),
+    ),
+    ("erasures_open", "Persons who are being erased, up to 1,000.", lambda seen, _: seen.erasures.open),
+    ("erasure_oldest_seconds", "Age of the oldest of these.", lambda seen, now: seen.erasures.oldest(now)),
+    (
+        "provider_copies",
+        "Calls that are to be deleted at Retell, up to 100,000.",
+        lambda seen, _: seen.erasures.provider_copies,
+    ),
+    (
+        "provider_copy_oldest_seconds",
+        "How long ago the oldest of these was erased here.",
+        lambda seen, now: seen.erasures.oldest_copy(now),
     ),
     ("oldest_attempt_seconds", "Age of the oldest attempt that is not settled.", lambda seen, now: seen.oldest(now)),
     ("overview_age_seconds", "Age of these figures.", lambda seen, now: (now - seen.taken_at).total_seconds()),
