@@ -63,8 +63,8 @@ class Accounts(Protocol):
     async def reserve(self, account_id: str, attempt_id: str, units: Decimal) -> bool:
         """Take `units` out of what is free, under the attempt's id; False if they are not there. Repeatable."""
 
-    async def settle(self, account_id: str, attempt_id: str, plan: Plan, charge: Charge) -> bool:
-        """Swap the reservation for `charge`; False if it is gone, that is, settled already."""
+    async def settle(self, account_id: str, attempt_id: str, plan: Plan, charge: Charge) -> None:
+        """Swap the reservation for `charge`; nothing if it is gone, that is, settled already."""
 
     async def release(self, account_id: str, attempt_id: str) -> bool:
         """Give an unused reservation back; False if there is none."""

@@ -1,16 +1,18 @@
 """Accounts in MongoDB. The money moves here are each one conditional update on the account's own document."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
-from pymongo import ReturnDocument
+from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from app.domain.accounts import Account
 from app.domain.money import Charge, Plan, Unit
 from app.domain.searching import NameSort, Search
 from app.domain.transactions import Transaction
+from app.repositories.bulk import get_each, write_each
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import (
     found_by,
@@ -23,15 +25,20 @@ from app.repositories.documents import (
     to_document,
     with_names,
 )
-from app.repositories.together import Together
+from app.repositories.reservations import Key, Reserving, Settling, reservation, settlement
+from app.repositories.together import Each
 from app.repositories.turns import advance_turns
+
+T = TypeVar("T", Reserving, Settling)
 
 
 class MongoAccounts(Repository):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._accounts = database.collection("accounts")
-        self._together: Together[str, None, Account | None] = Together(self._get)
+        self._gets: Each[str, Account | None] = Each(self._get)
+        self._reserves: Each[Reserving, bool] = Each(self._reserve)
+        self._settles: Each[Settling, None] = Each(self._settle)
 
     @guarded
     async def insert(self, account: Account) -> bool:
@@ -42,11 +49,11 @@ class MongoAccounts(Repository):
         return True
 
     async def get(self, account_id: str) -> Account | None:
-        return await self._together.ask(account_id, None)
+        return await self._gets.ask(account_id)
 
     @guarded
-    async def _get(self, account_id: str, _: Sequence[None]) -> Account | None:
-        return optional(Account, await self._accounts.find_one({"_id": account_id}))
+    async def _get(self, account_ids: Sequence[str]) -> list[Account | Exception | None]:
+        return await get_each(Account, self._accounts, account_ids)
 
     @guarded
     async def get_many(self, account_ids: Iterable[str]) -> dict[str, Account]:
@@ -79,36 +86,45 @@ class MongoAccounts(Repository):
     async def update(self, account_id: str, changes: dict[str, Any]) -> Account | None:
         return await self._changed({"_id": account_id}, set_or_unset(with_names(changes, "account_name")))
 
-    @guarded
     async def reserve(self, account_id: str, attempt_id: str, units: Decimal) -> bool:
-        reservation = f"reservations.{attempt_id}"
-        result = await self._accounts.update_one(
-            {"_id": account_id, "funds.free": {"$gte": units}, reservation: {"$exists": False}},
-            {"$inc": {"funds.free": -units}, "$set": {reservation: units}},
-        )
-        if result.matched_count:
-            return True
-        return await self._accounts.find_one({"_id": account_id, reservation: {"$exists": True}}) is not None
+        return await self._reserves.ask(Reserving(account_id, attempt_id, units))
 
     @guarded
-    async def settle(self, account_id: str, attempt_id: str, plan: Plan, charge: Charge) -> bool:
-        reservation = f"reservations.{attempt_id}"
-        used = "funds.credits_used" if plan.unit is Unit.CREDITS else "funds.minutes_used"
-        given_back = {"$subtract": [f"${reservation}", charge.units]}
-        result = await self._accounts.update_one(
-            {"_id": account_id, reservation: {"$exists": True}},
-            [
-                {
-                    "$set": {
-                        "funds.free": {"$add": ["$funds.free", given_back]},
-                        used: {"$add": [f"${used}", charge.units]},
-                        "funds.total_spent": {"$add": ["$funds.total_spent", charge.cost]},
-                    }
-                },
-                {"$unset": reservation},
-            ],
-        )
-        return result.modified_count == 1
+    async def _reserve(self, asked: Sequence[Reserving]) -> list[bool | Exception]:
+        fitted, failed = await self._move(asked, reservation)
+        if fitted:
+            return [True] * len(asked)
+        of_accounts = {"_id": {"$in": list({each.account_id for each in asked})}}
+        cursor = self._accounts.find(of_accounts, {"reservations": True})
+        there = {document["_id"]: document.get("reservations", {}) async for document in cursor}
+        return [failed.get(each.key) or each.attempt_id in there.get(each.account_id, {}) for each in asked]
+
+    async def settle(self, account_id: str, attempt_id: str, plan: Plan, charge: Charge) -> None:
+        await self._settles.ask(Settling(account_id, attempt_id, plan.unit, charge))
+
+    @guarded
+    async def _settle(self, asked: Sequence[Settling]) -> list[Exception | None]:
+        _, failed = await self._move(asked, settlement)
+        return [failed.get(each.key) for each in asked]
+
+    async def _move(
+        self, asked: Sequence[T], update: Callable[[Sequence[T]], UpdateOne]
+    ) -> tuple[bool, dict[Key, Exception]]:
+        """Each of these once: all of an account in one update, or one by one where not all of them can be done.
+
+        Whether all could be done, and what went wrong with which.
+        """
+        of_accounts: defaultdict[str, dict[Key, T]] = defaultdict(dict)
+        for each in asked:
+            of_accounts[each.account_id].setdefault(each.key, each)
+        groups = [list(of_account.values()) for of_account in of_accounts.values()]
+        written = await write_each(self._accounts, {_keys(group): update(group) for group in groups})
+        fitted = written.matched == len(groups)
+        if not fitted and any(len(group) > 1 for group in groups):
+            # Those that were done already do not match again.
+            singles = [[each] for group in groups for each in group]
+            written = await write_each(self._accounts, {_keys(single): update(single) for single in singles})
+        return fitted, {key: error for keys, error in written.failed.items() for key in keys}
 
     @guarded
     async def release(self, account_id: str, attempt_id: str) -> bool:
@@ -159,3 +175,7 @@ class MongoAccounts(Repository):
     async def _changed(self, match: Document, update: Document) -> Account | None:
         document = await self._accounts.find_one_and_update(match, update, return_document=ReturnDocument.AFTER)
         return optional(Account, document)
+
+
+def _keys(moves: Sequence[Reserving] | Sequence[Settling]) -> tuple[Key, ...]:
+    return tuple(move.key for move in moves)

@@ -1,6 +1,5 @@
 """Batches and their logs in MongoDB."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +11,7 @@ from pymongo.errors import DuplicateKeyError
 from app.domain.batches import Batch, BatchStatus, Block, LogEntry, LoggedEntry, Pace, Shortage
 from app.domain.searching import NameSort, Search
 from app.domain.untold import Untold
+from app.repositories.bulk import get_each, write_each
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import (
     any_of,
@@ -25,17 +25,16 @@ from app.repositories.documents import (
     to_document,
     with_names,
 )
-from app.repositories.together import Together
+from app.repositories.together import Each
 from app.repositories.turns import advance_turns
 from app.repositories.untold import pushed_untold, to_be_told
+from app.repositories.wakings import WITH_WORK, Blocked, Wake, WakeOfBlocked, unblocked, woken
 
 PUT_ASIDE = timedelta(minutes=10)
 
 DELETED: Document = {"deleted_at": {"$exists": True}}
 TESTS: Document = {"test_of": {"$exists": True}, "deleted_at": {"$exists": False}}
 _SHOWN: Document = {"deleted_at": {"$exists": False}, "test_of": {"$exists": False}}
-_WITH_WORK = [BatchStatus.RUNNING.value, BatchStatus.CANCELLED.value]
-"""A cancelled one is woken for what comes back from calls that were in progress."""
 
 
 class MongoBatches(Repository):
@@ -44,9 +43,9 @@ class MongoBatches(Repository):
         self._batches = database.collection("batches")
         self._logs = database.collection("batch_logs")
         self._contacts = database.collection("batch_contacts")
-        self._gets: Together[str, None, Batch | None] = Together(self._get)
-        self._wakes: Together[str, tuple[datetime, Pace | None], None] = Together(self._wake)
-        self._wakes_of_blocked: Together[tuple[str, str], datetime, None] = Together(self._wake_blocked)
+        self._gets: Each[str, Batch | None] = Each(self._get)
+        self._wakes: Each[Wake, None] = Each(self._wake)
+        self._wakes_of_blocked: Each[WakeOfBlocked, None] = Each(self._wake_blocked)
 
     @guarded
     async def insert(self, batch: Batch) -> bool:
@@ -57,11 +56,11 @@ class MongoBatches(Repository):
         return True
 
     async def get(self, batch_id: str) -> Batch | None:
-        return await self._gets.ask(batch_id, None)
+        return await self._gets.ask(batch_id)
 
     @guarded
-    async def _get(self, batch_id: str, _: Sequence[None]) -> Batch | None:
-        return optional(Batch, await self._batches.find_one({"_id": batch_id}))
+    async def _get(self, batch_ids: Sequence[str]) -> list[Batch | Exception | None]:
+        return await get_each(Batch, self._batches, batch_ids)
 
     @guarded
     async def by_idempotency_key(self, account_id: str, key: str) -> Batch | None:
@@ -222,31 +221,20 @@ class MongoBatches(Repository):
         return (await self._batches.update_one(match, {"$unset": {"block": ""}})).modified_count == 1
 
     async def wake(self, batch_id: str, at: datetime, call: Pace | None = None) -> None:
-        await self._wakes.ask(batch_id, (at, call))
+        await self._wakes.ask(Wake(batch_id, at, call))
 
     @guarded
-    async def _wake(self, batch_id: str, wakes: Sequence[tuple[datetime, Pace | None]]) -> None:
-        added: Counter[str] = Counter()
-        for _, call in wakes:
-            added.update(_added(call))
-        at = min(at for at, _ in wakes)
-        # Only these have work that may be due: a paused or final batch gets its `wake_at` from whatever opens it again,
-        # and of one that is scheduled or being imported it says when that is over.
-        await self._batches.update_one(
-            {"_id": batch_id, "wake_at": {"$exists": True}, "status": {"$in": _WITH_WORK}},
-            {"$min": {"wake_at": at}, "$inc": {"revision": 1, **added}},
-        )
+    async def _wake(self, wakes: Sequence[Wake]) -> list[Exception | None]:
+        failed = (await write_each(self._batches, woken(wakes))).failed
+        return [failed.get(wake.batch_id) for wake in wakes]
 
     async def wake_blocked(self, account_id: str, code: str, at: datetime) -> None:
-        await self._wakes_of_blocked.ask((account_id, code), at)
+        await self._wakes_of_blocked.ask(WakeOfBlocked(Blocked(account_id, code), at))
 
     @guarded
-    async def _wake_blocked(self, blocked: tuple[str, str], times: Sequence[datetime]) -> None:
-        (account_id, code), at = blocked, min(times)
-        await self._batches.update_many(
-            {"account_id": account_id, "block.reason.code": code, "wake_at": {"$gt": at}},
-            {"$set": {"wake_at": at}, "$inc": {"revision": 1}},
-        )
+    async def _wake_blocked(self, wakes: Sequence[WakeOfBlocked]) -> list[Exception | None]:
+        failed = (await write_each(self._batches, unblocked(wakes))).failed
+        return [failed.get(wake.blocked) for wake in wakes]
 
     @guarded
     async def wake_resting(self, from_number: str, at: datetime) -> None:
@@ -267,7 +255,7 @@ class MongoBatches(Repository):
             {
                 "account_id": account_id,
                 "wake_at": {"$exists": True},
-                "status": {"$in": _WITH_WORK},
+                "status": {"$in": WITH_WORK},
             },
             # What blocked them may be over; the next look says so.
             {"$min": {"wake_at": at}, "$inc": {"revision": 1}},
@@ -332,7 +320,3 @@ class MongoBatches(Repository):
 
 def _logged(document: Document) -> LoggedEntry:
     return LoggedEntry.model_validate({**document, "entry_id": str(document["_id"])})
-
-
-def _added(call: Pace | None) -> dict[str, Any]:
-    return {} if call is None else {f"pace.{name}": value for name, value in call if value}

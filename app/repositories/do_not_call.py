@@ -7,7 +7,7 @@ database, beside what it protects: were it lost, so would be who is not to be ca
 from collections.abc import Sequence
 from datetime import datetime
 from secrets import token_urlsafe
-from typing import Any
+from typing import Any, NamedTuple
 
 from pymongo import DESCENDING, ReturnDocument, UpdateOne
 
@@ -17,25 +17,32 @@ from app.repositories.documents import from_document, to_document
 from app.repositories.together import Together
 
 
+class _Asked(NamedTuple):
+    account_id: str
+    keys: Sequence[str]
+
+
 class MongoDoNotCallList(Repository):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._entries = database.collection("do_not_call")
-        self._together: Together[str, Sequence[str], list[Document]] = Together(self._standing)
+        self._together: Together[None, _Asked, list[Document]] = Together(self._standing)
         self._secrets = database.collection("secrets")
         self._secret: bytes | None = None
 
     async def standing(self, account_id: str, keys: Sequence[str]) -> list[DoNotCallEntry]:
         """An entry that cannot be read raises: it may be the one that forbids the call."""
         known = await self._known_as(keys)
-        found = await self._together.ask(account_id, list(known))
-        theirs = [entry for entry in found if entry["key"] in known]
+        found = await self._together.ask(None, _Asked(account_id, list(known)))
+        # Those who asked together may be of several accounts: none gets to see what is another's.
+        theirs = [entry for entry in found if entry["key"] in known and entry.get("account_id") in (account_id, None)]
         return [from_document(DoNotCallEntry, {**entry, "key": known[entry["key"]]}) for entry in theirs]
 
     @guarded
-    async def _standing(self, account_id: str, asked: Sequence[Sequence[str]]) -> list[Document]:
-        keys = {key for each in asked for key in each}
-        match = {"key": {"$in": list(keys)}, "account_id": {"$in": [account_id, None]}}
+    async def _standing(self, _: None, asked: Sequence[_Asked]) -> list[Document]:
+        keys = {key for each in asked for key in each.keys}
+        accounts = {each.account_id for each in asked}
+        match = {"key": {"$in": list(keys)}, "account_id": {"$in": [*accounts, None]}}
         return await self._entries.find(match).to_list()
 
     async def hidden(self, key: str) -> str:

@@ -27,6 +27,7 @@ from app.domain.reading import JobFilter, Place
 from app.domain.searching import AgeSort, Search
 from app.domain.timeline import JobEvent, TimelineEvent
 from app.domain.untold import Untold
+from app.repositories.bulk import DUPLICATE_KEY
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import (
     any_of,
@@ -40,8 +41,6 @@ from app.repositories.documents import (
 )
 from app.repositories.timelines import WITHOUT_TIMELINE, appended, pushed
 from app.repositories.untold import pushed_untold, to_be_told
-
-DUPLICATE_KEY = 11000
 
 
 class MongoJobs(Repository):

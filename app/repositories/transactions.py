@@ -5,27 +5,41 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from pymongo import InsertOne
 from pymongo.errors import DuplicateKeyError
 
 from app.domain.reading import Place
 from app.domain.searching import AgeSort
 from app.domain.transactions import Transaction, TransactionType, Usage
+from app.repositories.bulk import write_each
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import from_document, optional, order_of, parts_behind, to_document
+from app.repositories.together import Each
 
 
 class MongoTransactions(Repository):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._transactions = database.collection("transactions")
+        self._adds: Each[Transaction, bool] = Each(self._add)
+
+    async def add(self, transaction: Transaction) -> bool:
+        return await self._adds.ask(transaction)
 
     @guarded
-    async def add(self, transaction: Transaction) -> bool:
-        try:
-            await self._transactions.insert_one(to_document(transaction))
-        except DuplicateKeyError:
-            return False
-        return True
+    async def _add(self, transactions: Sequence[Transaction]) -> list[bool | Exception]:
+        # Of several with one id the first is written, as it would be if they came one by one.
+        first = {transaction.transaction_id: transaction for transaction in reversed(transactions)}
+        inserts = {key: InsertOne(to_document(transaction)) for key, transaction in first.items()}
+        failed = (await write_each(self._transactions, inserts)).failed
+
+        def added(transaction: Transaction) -> bool | Exception:
+            error = failed.get(transaction.transaction_id)
+            if error is None or isinstance(error, DuplicateKeyError):
+                return error is None and first[transaction.transaction_id] is transaction
+            return error
+
+        return [added(transaction) for transaction in transactions]
 
     @guarded
     async def get(self, transaction_id: str) -> Transaction | None:

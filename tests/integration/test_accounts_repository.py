@@ -100,7 +100,7 @@ async def test_a_settled_call_is_paid_in_the_plans_unit_and_the_rest_is_free_aga
 ) -> None:
     await accounts.insert(make_account(**bought("10", plan)))
     await accounts.reserve("acc-1", "a", Decimal(4))
-    assert await accounts.settle("acc-1", "a", plan, charge("1.25", "0.1875"))
+    await accounts.settle("acc-1", "a", plan, charge("1.25", "0.1875"))
     account = await stored(accounts)
     assert (account.funds.free, account.funds.total_spent) == (Decimal("8.75"), Decimal("0.1875"))
     assert account.funds.available(plan) == Decimal("8.75")
@@ -113,9 +113,8 @@ async def test_a_settled_call_is_paid_in_the_plans_unit_and_the_rest_is_free_aga
 async def test_a_call_is_settled_once_however_often_and_by_however_many(accounts: MongoAccounts) -> None:
     await accounts.insert(make_account(**bought("10")))
     await accounts.reserve("acc-1", "a", Decimal(4))
-    answers = await asyncio.gather(*(accounts.settle("acc-1", "a", CREDITS, charge("1", "0.5")) for _ in range(20)))
-    assert sum(answers) == 1
-    assert not await accounts.settle("acc-1", "a", CREDITS, charge("1", "0.5"))
+    await asyncio.gather(*(accounts.settle("acc-1", "a", CREDITS, charge("1", "0.5")) for _ in range(20)))
+    await accounts.settle("acc-1", "a", CREDITS, charge("1", "0.5"))
     account = await stored(accounts)
     assert (account.funds.free, account.funds.credits_used, account.funds.total_spent) == (
         Decimal(9),
@@ -127,7 +126,7 @@ async def test_a_call_is_settled_once_however_often_and_by_however_many(accounts
 async def test_a_call_without_charge_gives_everything_back(accounts: MongoAccounts) -> None:
     await accounts.insert(make_account(**bought("10")))
     await accounts.reserve("acc-1", "a", Decimal(4))
-    assert await accounts.settle("acc-1", "a", CREDITS, charge("0"))
+    await accounts.settle("acc-1", "a", CREDITS, charge("0"))
     account = await stored(accounts)
     assert (account.funds.free, account.funds.credits_used, account.reservations) == (Decimal(10), Decimal(0), {})
 
@@ -144,11 +143,12 @@ async def test_a_reservation_is_released_once(accounts: MongoAccounts) -> None:
 async def test_of_settling_and_releasing_one_wins(accounts: MongoAccounts) -> None:
     await accounts.insert(make_account(**bought("10")))
     await accounts.reserve("acc-1", "a", Decimal(4))
-    settled, released = await asyncio.gather(
+    _, released = await asyncio.gather(
         accounts.settle("acc-1", "a", CREDITS, charge("3")), accounts.release("acc-1", "a")
     )
-    assert settled != released
-    assert (await funds(accounts)).free == (7 if settled else 10)
+    after = await funds(accounts)
+    used = 0 if released else 3
+    assert (after.free, after.credits_used) == (Decimal(10 - used), Decimal(used))
 
 
 async def test_reserved_names_the_attempts_of_every_account_that_has_some(accounts: MongoAccounts) -> None:
@@ -240,7 +240,7 @@ class Ledger:
                 self.reservations.setdefault(key, amount)
         elif operation == "settle":
             units = min(amount, self.reservations.get(key, amount))
-            assert await accounts.settle("acc-1", key, plan, charge(str(units), "0.5")) == (key in self.reservations)
+            await accounts.settle("acc-1", key, plan, charge(str(units), "0.5"))
             if self.reservations.pop(key, None) is not None:
                 self.used += units
                 self.spent += Decimal("0.5")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.repositories.together import Together
+from app.repositories.together import Each, Together
 
 
 class Store:
@@ -93,3 +93,62 @@ async def test_one_group_after_another() -> None:
         store.value = number
         assert await store.together.ask("a", str(number)) == number
     assert store.put == [["0"], ["1"], ["2"]]
+
+
+class Divider:
+    """Answers each by itself: what ten is, divided by it."""
+
+    def __init__(self) -> None:
+        self.put: list[list[int]] = []
+        self.may_answer = asyncio.Event()
+        self.each: Each[int, float] = Each(self._quotients)
+
+    async def _quotients(self, numbers: Sequence[int]) -> list[float | Exception]:
+        self.put.append(list(numbers))
+        await self.may_answer.wait()
+        if 13 in numbers:
+            raise LookupError
+        return [10 / number if number else ZeroDivisionError() for number in numbers]
+
+    async def asked(self, *numbers: int) -> list[asyncio.Task[float]]:
+        """Once the first of them is on its way alone."""
+        asked = [asyncio.create_task(self.each.ask(number)) for number in numbers[:1]]
+        await settled()
+        asked += [asyncio.create_task(self.each.ask(number)) for number in numbers[1:]]
+        await settled()
+        return asked
+
+
+async def test_each_is_told_what_is_its_own() -> None:
+    divider = Divider()
+    asked = await divider.asked(1, 2, 0, 5, 2)
+    divider.may_answer.set()
+
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert divider.put == [[1], [2, 0, 5, 2]]
+    assert [*answers[:2], *answers[3:]] == [10, 5, 2, 5]
+    assert isinstance(answers[2], ZeroDivisionError)
+
+
+async def test_what_is_wrong_with_all_is_told_to_all_of_them_and_to_no_others() -> None:
+    divider = Divider()
+    asked = await divider.asked(1, 2, 13)
+    divider.may_answer.set()
+
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert answers[0] == 10
+    assert [type(answer) for answer in answers[1:]] == [LookupError] * 2
+    assert await divider.each.ask(4) == 2.5
+
+
+async def test_who_gives_up_shifts_nobody_elses_answer() -> None:
+    divider = Divider()
+    asked = await divider.asked(1, 2, 4, 5)
+    asked[1].cancel()
+    await settled()
+    divider.may_answer.set()
+
+    assert await asyncio.gather(asked[0], *asked[2:]) == [10, 2.5, 2]
+    assert divider.put == [[1], [2, 4, 5]]
