@@ -265,7 +265,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             live_batches=LiveBatches(batch_service, batches, clock),
             batch_deletion=BatchDeletion(batches, jobs, clock),
             batch_creation=creation,
-            batch_files=BatchFiles(upload_service, creation),
+            batch_files=BatchFiles(upload_service, creation, imports),
             imports=ImportService(batches, imports, uploads, import_tasks, clock),
             import_tasks=import_tasks,
             uploads=upload_service,

@@ -4,6 +4,7 @@ While somebody works on it, it stands in the batch's own document (`Batch.curren
 never disagree, and a batch has one at a time. Its copy among all imports is written before it leaves there.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -38,6 +39,53 @@ class ImportStatus(StrEnum):
         return self in {ImportStatus.IMPORTING, ImportStatus.UNDOING}
 
 
+LEFT_OUT_ROWS = 200
+LEFT_OUT_IMPORTS = 200
+"""An import is a document, and while it is under way a part of another one."""
+
+
+class LeftOut(BaseModel):
+    """Rows of a list that were left out because their persons had come into a batch with an import."""
+
+    model_config = ConfigDict(frozen=True)
+
+    batch_id: str
+    import_id: str | None = None
+    """None of contacts older than imports."""
+    rows: int
+    first_rows: list[int]
+    """As the spreadsheet numbers them; over all imports the first LEFT_OUT_ROWS."""
+
+
+class LeftOutRow(NamedTuple):
+    """A row, and where its person is."""
+
+    row_number: int
+    batch_id: str
+    import_id: str | None = None
+
+
+def with_left_out(known: Iterable[LeftOut], rows: Iterable[LeftOutRow]) -> list[LeftOut]:
+    """`known` and `rows` counted together, by import in the order in which they came; the first LEFT_OUT_IMPORTS."""
+    found = {(left.batch_id, left.import_id): left for left in known}
+    more: dict[tuple[str, str | None], list[int]] = {}
+    for row_number, batch_id, import_id in rows:
+        more.setdefault((batch_id, import_id), []).append(row_number)
+    room = LEFT_OUT_ROWS - sum(len(left.first_rows) for left in found.values())
+    for (batch_id, import_id), numbers in more.items():
+        before = found.get((batch_id, import_id))
+        if before is None and len(found) == LEFT_OUT_IMPORTS:
+            continue
+        named, room = numbers[:room], max(room - len(numbers), 0)
+        found[batch_id, import_id] = LeftOut(
+            batch_id=batch_id,
+            import_id=import_id,
+            rows=len(numbers) + (before.rows if before else 0),
+            first_rows=[*(before.first_rows if before else ()), *named],
+        )
+    return list(found.values())
+
+
 class Import(BaseModel):
     """The whole plan, and how far it is."""
 
@@ -67,6 +115,9 @@ class Import(BaseModel):
     written: int = 0
     skipped: int = 0
     """Duplicates."""
+    left_out: list[LeftOut] = []
+    """Those of them, and who was left out before the import began, that an import is the reason of: whoever undoes
+    that one is told. Not the list's own duplicates."""
     counted: int = 0
     """Its share of the batch's `total_jobs`."""
     kept: int | None = None

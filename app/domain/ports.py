@@ -18,7 +18,7 @@ from app.domain.contact_list import ContactPiece, ListSummary, RejectedRow
 from app.domain.contacts import ContactRow
 from app.domain.do_not_call import DoNotCallEntry
 from app.domain.from_numbers import CallEnd, FromNumber, Probe
-from app.domain.imports import Import, KnownPerson, NumberedContact
+from app.domain.imports import Import, KnownPerson, LeftOut, NumberedContact
 from app.domain.jobs import Attempt, AttemptRecord, Job, JobState, Settlement, WaitingFor
 from app.domain.messages import Message
 from app.domain.money import Charge, Plan
@@ -182,6 +182,13 @@ class Imports(Protocol):
     async def by_key(self, batch_id: str, key: str) -> Import | None: ...
     async def page(self, batch_id: str, *, limit: int, skip: int) -> tuple[list[Import], int]:
         """Newest first, and how many there are in all."""
+
+    async def first(self, batch_id: str) -> Import | None:
+        """The batch's first contacts; None before its copy is there."""
+
+    async def get_many(self, import_ids: Sequence[str]) -> list[Import]: ...
+    async def that_left_out(self, import_ids: Sequence[str]) -> list[Import]:
+        """Those that left rows out for one of these, oldest first."""
 
 
 class ReconciliationReader(Protocol):
@@ -357,8 +364,9 @@ class Jobs(Protocol):
     async def bring_forward(self, account_id: str, now: datetime, *, person_key: str | None = None) -> int:
         """Let the account's jobs that wait for their persons (or for that one) ask again at once; how many they are."""
 
-    async def active_of_persons(self, account_id: str, keys: Sequence[str]) -> dict[str, str]:
-        """Of these person keys, those for which a job of the account is not final, with its batch's id."""
+    async def active_of_persons(self, account_id: str, keys: Sequence[str]) -> dict[str, tuple[str, str | None]]:
+        """Of these person keys, those for which a job of the account is not final, with the ids of its batch and its
+        import."""
 
     async def reopen(
         self, job: Job, now: datetime, *, extra_attempts: int, next_phone_index: int, by: str
@@ -526,7 +534,14 @@ class Uploads(Protocol):
         """RejectedRows as JSON."""
 
     async def save(
-        self, upload_id: str, account_id: str, filename: str, summary: ListSummary, now: datetime
+        self,
+        upload_id: str,
+        account_id: str,
+        filename: str,
+        summary: ListSummary,
+        now: datetime,
+        *,
+        left_out: Sequence[LeftOut] = (),
     ) -> None: ...
 
     async def insert(self, upload: Upload, now: datetime) -> None:

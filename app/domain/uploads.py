@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from app.domain.available_variables import AvailableVariables
+from app.domain.imports import LeftOut
 
 
 class Upload(BaseModel):
@@ -20,3 +21,5 @@ class Upload(BaseModel):
     """None on uploads older than this field."""
     time_zones: list[str] = []
     """Which of their own the contacts have."""
+    left_out: list[LeftOut] = []
+    """Callable rows that are not among the contacts, for batches that were active."""

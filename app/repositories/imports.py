@@ -1,10 +1,11 @@
 """Imports in MongoDB: under way in their batches' documents, and a copy of each in a collection of their own."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from pymongo import DESCENDING, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from app.domain.batches import Batch, BatchStatus
@@ -97,6 +98,24 @@ class MongoImports(Repository):
         cursor = self._imports.find(match).sort([("first_number", DESCENDING)]).skip(skip).limit(limit)
         found = [from_document(Import, document) async for document in cursor]
         return found, await self._imports.count_documents(match)
+
+    @guarded
+    async def first(self, batch_id: str) -> Import | None:
+        order = [("first_number", ASCENDING)]
+        return optional(Import, await self._imports.find_one({"batch_id": batch_id}, sort=order))
+
+    @guarded
+    async def get_many(self, import_ids: Sequence[str]) -> list[Import]:
+        cursor = self._imports.find({"_id": {"$in": list(import_ids)}})
+        return [from_document(Import, document) async for document in cursor]
+
+    @guarded
+    async def that_left_out(self, import_ids: Sequence[str]) -> list[Import]:
+        if not import_ids:
+            return []
+        match = {"left_out.import_id": {"$in": list(import_ids)}}
+        cursor = self._imports.find(match, hint="left_out").sort("started_at", ASCENDING)
+        return [from_document(Import, document) async for document in cursor]
 
     async def _changed(self, match: Document, update: Document) -> Batch | None:
         after = ReturnDocument.AFTER

@@ -139,6 +139,12 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="idempotency",
             partialFilterExpression={"idempotency_key": {"$exists": True}},
         ),
+        # DELETE /batches/{id}/imports/{id}: which lists left rows out for it?
+        IndexModel(
+            [("left_out.import_id", ASCENDING)],
+            name="left_out",
+            partialFilterExpression={"left_out.import_id": {"$exists": True}},
+        ),
     ],
     "jobs": [
         # The claim: one key examined a job, whatever is in the future, finished, or of a zone whose hours are closed.

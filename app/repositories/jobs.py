@@ -154,17 +154,18 @@ class MongoJobs(Repository):
         return from_document(Job, document), events
 
     @guarded
-    async def active_of_persons(self, account_id: str, keys: Sequence[str]) -> dict[str, str]:
+    async def active_of_persons(self, account_id: str, keys: Sequence[str]) -> dict[str, tuple[str, str | None]]:
         wanted = set(keys)
         match = {
             "account_id": account_id,
             "person_keys": {"$in": list(wanted)},
             "state": {"$in": [state.value for state in JobState if not state.is_final]},
         }
-        found: dict[str, str] = {}
-        async for job in self._jobs.find(match, {"person_keys": True, "batch_id": True}, hint="person"):
+        found: dict[str, tuple[str, str | None]] = {}
+        shown = {"person_keys": True, "batch_id": True, "import_id": True}
+        async for job in self._jobs.find(match, shown, hint="person"):
             for key in wanted.intersection(job["person_keys"]):
-                found[key] = job["batch_id"]
+                found[key] = job["batch_id"], job.get("import_id")
         return found
 
     @guarded

@@ -12,6 +12,7 @@ from pydantic_core import from_json
 
 from app.domain.contact_list import ContactPiece, ListSummary, RejectedRow
 from app.domain.contacts import ContactRow
+from app.domain.imports import LeftOut
 from app.domain.uploads import Upload
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import optional, to_document
@@ -41,7 +42,16 @@ class MongoUploads(Repository):
         await self._rejected.insert_one({**self._piece(upload_id, number, now), "rows": rows})
 
     @guarded
-    async def save(self, upload_id: str, account_id: str, filename: str, summary: ListSummary, now: datetime) -> None:
+    async def save(
+        self,
+        upload_id: str,
+        account_id: str,
+        filename: str,
+        summary: ListSummary,
+        now: datetime,
+        *,
+        left_out: Sequence[LeftOut] = (),
+    ) -> None:
         upload = Upload(
             upload_id=upload_id,
             account_id=account_id,
@@ -51,6 +61,7 @@ class MongoUploads(Repository):
             headers=summary.mapping.headers(),
             variables=summary.variables,
             time_zones=sorted(summary.time_zones),
+            left_out=list(left_out),
         )
         await self._insert(upload, now)
 

@@ -8,8 +8,10 @@ from app.domain.batches import Batch
 from app.domain.contact_import import RowIssues
 from app.domain.contact_list import SHOWN_ROWS, ListOrder, ListSummary
 from app.domain.errors import FieldError, InvalidInput
+from app.domain.imports import LeftOutRow
+from app.domain.ports import Imports
 from app.services.batch_creation import BatchCreation, NewBatch
-from app.services.uploads import ActiveContact, UploadService
+from app.services.uploads import UploadService
 
 
 class ContactFile(NamedTuple):
@@ -25,7 +27,7 @@ class FileBatch(NamedTuple):
 
     batch: Batch
     summary: ListSummary
-    active: list[ActiveContact]
+    active: list[LeftOutRow]
 
     @property
     def warnings(self) -> list[RowIssues]:
@@ -33,8 +35,9 @@ class FileBatch(NamedTuple):
 
 
 class BatchFiles:
-    def __init__(self, uploads: UploadService, creation: BatchCreation) -> None:
+    def __init__(self, uploads: UploadService, creation: BatchCreation, imports: Imports) -> None:
         self._uploads = uploads
+        self._imports = imports
         self._creation = creation
 
     async def create(self, new: NewBatch, file: ContactFile, *, user: str) -> FileBatch:
@@ -58,23 +61,33 @@ class BatchFiles:
         raise InvalidInput(_nobody_left(found.summary, found.active))
 
     async def _as_before(self, batch: Batch, new: NewBatch, file: ContactFile) -> FileBatch:
-        """The file says what it said; who was left out for being in an active batch is known by the number only."""
+        """The file says what it said; who was left out for being in an active batch, the batch's first import."""
         summary = await self._uploads.read_again(new.account_id, file.path, file.name, file.order)
-        left_out = max(summary.valid_rows - batch.total_jobs, 0)
+        # The batch was read first: its import is in it until the copy is saved.
+        current = batch.current_import
+        is_first = current is not None and current.first_number == 1
+        work = current if is_first else await self._imports.first(batch.batch_id)
+        planned = batch.total_jobs if work is None else work.total
+        left_out = max(summary.valid_rows - planned, 0)
         kept, skipped = summary.valid_rows - left_out, summary.skipped_rows + left_out
-        return FileBatch(batch, replace(summary, valid_rows=kept, skipped_rows=skipped), [])
+        active = [
+            LeftOutRow(row, left.batch_id, left.import_id)
+            for left in (work.left_out if work is not None else ())
+            for row in left.first_rows
+        ]
+        return FileBatch(batch, replace(summary, valid_rows=kept, skipped_rows=skipped), active)
 
 
-def _warnings(summary: ListSummary, active: list[ActiveContact]) -> list[RowIssues]:
+def _warnings(summary: ListSummary, active: list[LeftOutRow]) -> list[RowIssues]:
     """Of the first rows, in their order: what is odd, and why they are left out."""
     by_row = {row.row_number: list(row.issues) for row in summary.row_warnings}
-    for row_number, batch_id in active:
+    for row_number, batch_id, _ in active:
         error = FieldError.of(("contact",), "person_in_active_batch", batch_id=batch_id)
         by_row[row_number] = [error, *by_row.get(row_number, [])]
     return [RowIssues(row_number, issues) for row_number, issues in sorted(by_row.items())][:SHOWN_ROWS]
 
 
-def _nobody_left(summary: ListSummary, active: list[ActiveContact]) -> list[FieldError]:
+def _nobody_left(summary: ListSummary, active: list[LeftOutRow]) -> list[FieldError]:
     """Say of each row why."""
     errors = [FieldError.of(("file",), "no_callable_contact")]
     for row in sorted([*summary.row_errors, *_warnings(summary, active)], key=lambda row: row.row_number):

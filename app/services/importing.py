@@ -7,7 +7,7 @@ import's fence, so of two that work on it only one goes on. What one that was fr
 is of an import that was undone, whose jobs nobody dials (`Batch.undone_imports`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,15 @@ import structlog
 from app.domain.batches import Batch, BatchStatus, LogEntry
 from app.domain.contacts import ContactRow, person_keys
 from app.domain.errors import DatabaseUnavailable
-from app.domain.imports import IMPORT_LEASE, Import, ImportStatus, KnownPerson, NumberedContact
+from app.domain.imports import (
+    IMPORT_LEASE,
+    Import,
+    ImportStatus,
+    KnownPerson,
+    LeftOutRow,
+    NumberedContact,
+    with_left_out,
+)
 from app.domain.jobs import Job, JobState, WaitingFor, job_id, of_erased_contact
 from app.domain.messages import Message
 from app.domain.ports import BatchContacts, Batches, Imports, Jobs, Time, Uploads
@@ -24,6 +32,7 @@ from app.domain.recurrence import first_after
 from app.domain.timeline import SYSTEM
 from app.domain.variables import RESERVED_PREFIX, reserved_names
 from app.services.batch_events import log_event
+from app.services.left_out import tell_left_out
 
 log = structlog.get_logger("imports")
 
@@ -156,13 +165,16 @@ class Importing:
         if not rows:
             raise UploadGone
         number = work.first_number + work.handled
-        written = 0
+        written, left_out = 0, work.left_out
         for start in range(0, len(rows), CHUNK):
             chunk = [
                 NumberedContact(place, _with_fields(row, work.extra_fields))
                 for place, row in enumerate(rows[start : start + CHUNK], number + start)
             ]
-            new = await self._without_duplicates(batch, work, chunk) if work.skip_duplicates else chunk
+            new = chunk
+            if work.skip_duplicates:
+                new, known = await self._without_duplicates(batch, work, chunk)
+                left_out = with_left_out(left_out, known)
             await self._put(batch, work, new)
             written += len(new)
         now = self._time.now()
@@ -171,6 +183,7 @@ class Importing:
             "handled": work.handled + len(rows),
             "written": work.written + written,
             "skipped": work.skipped + len(rows) - written,
+            "left_out": left_out,
             "lease_until": now + IMPORT_LEASE,
         }
         noted = await self._imports.advance(work, changes)
@@ -189,15 +202,17 @@ class Importing:
 
     async def _without_duplicates(
         self, batch: Batch, work: Import, chunk: list[NumberedContact]
-    ) -> list[NumberedContact]:
-        """Those whose persons are not in the batch yet. Whoever asks again gets the same: of what the import itself
-        wrote, only what is before the chunk counts."""
+    ) -> tuple[list[NumberedContact], list[LeftOutRow]]:
+        """Those whose persons are not in the batch yet, and those that are with another import. Whoever asks again gets
+        the same: of what the import itself wrote, only what is before the chunk counts."""
         keys = [key for contact in chunk for key in person_keys(contact.row.contact)]
         if batch.recurrence is None:
             known = await self._jobs.known(batch, keys)
         else:
             known = await self._contacts.known(batch.batch_id, keys, without=batch.undone_imports)
-        return list(_new_ones(chunk, work, known))
+        new, left_out = _new_ones(chunk, work, known)
+        # Of an import that was undone only those are known who were called: they are not missing.
+        return new, [row for row in left_out if row.import_id not in batch.undone_imports]
 
     async def _complete(self, batch: Batch, work: Import) -> bool:
         """False if the batch was changed meanwhile."""
@@ -218,6 +233,7 @@ class Importing:
             counts = {"added": work.written, "skipped": work.skipped}
             await log_event(self._batches, self._time, batch.batch_id, "contacts_added", work.user, **counts)
         await self._log_renamed(closed, work)
+        await tell_left_out(self._batches, self._imports, self._time, done)
         if batch.status is BatchStatus.IMPORTING and closed.status is BatchStatus.RUNNING:
             await log_event(self._batches, self._time, batch.batch_id, "batch_started")
         return True
@@ -322,6 +338,7 @@ class Importing:
         if work.reason is not None:
             entry = LogEntry(timestamp=now, event="import_failed", message=work.reason, user=SYSTEM)
             await self._batches.log(batch.batch_id, entry)
+        await tell_left_out(self._batches, self._imports, self._time, undone)
         return True
 
     async def _close(self, batch: Batch, over: Import, changes: dict[str, Any]) -> Batch | None:
@@ -392,19 +409,27 @@ def _with_fields(row: ContactRow, fields: dict[str, str]) -> ContactRow:
     return ContactRow(row.row_number, row.contact.model_copy(update={"custom_fields": custom}))
 
 
-def _new_ones(chunk: list[NumberedContact], work: Import, known: list[KnownPerson]) -> Iterator[NumberedContact]:
+def _new_ones(
+    chunk: list[NumberedContact], work: Import, known: list[KnownPerson]
+) -> tuple[list[NumberedContact], list[LeftOutRow]]:
     first = chunk[0].number
     taken = {
-        key
+        key: person.import_id
         for person in known
         if person.import_id != work.import_id or person.number < first
         for key in person.person_keys
     }
+    new: list[NumberedContact] = []
+    left_out: list[LeftOutRow] = []
     for contact in chunk:
         keys = person_keys(contact.row.contact)
-        if taken.isdisjoint(keys):
-            yield contact
-            taken.update(keys)
+        twin = next((key for key in keys if key in taken), None)
+        if twin is None:
+            new.append(contact)
+            taken.update(dict.fromkeys(keys, work.import_id))
+        elif taken[twin] != work.import_id:
+            left_out.append(LeftOutRow(contact.row.row_number, work.batch_id, taken[twin]))
+    return new, left_out
 
 
 def _opening(batch: Batch, now: datetime) -> dict[str, Any]:

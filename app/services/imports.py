@@ -1,6 +1,6 @@
 """Use cases of imports: add contacts to a batch that exists, see what was added, undo it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -59,6 +59,15 @@ class ImportService:
         batch = await self._batch(batch_id)
         found, total = await self._imports.page(batch_id, limit=limit, skip=skip)
         return [self._live(saved, batch) for saved in found], total
+
+    async def skipped_by(self, works: Sequence[Import]) -> dict[str, list[Import]]:
+        """Other imports that left rows out for these, by the id of each of these."""
+        found: dict[str, list[Import]] = {work.import_id: [] for work in works}
+        for later in await self._imports.that_left_out(list(found)):
+            for left in later.left_out:
+                if left.import_id in found:
+                    found[left.import_id].append(later)
+        return found
 
     async def added_before(self, batch_id: str, key: str | None, digest: str) -> Import | None:
         """What came of the same request before. Raises NotFound, and Conflict if the batch takes no contacts now, or
@@ -197,5 +206,6 @@ def import_of(upload: Upload, batch: Batch, **more: Any) -> Import:
         total=upload.contact_count,
         first_number=max(batch.numbers_used, batch.total_jobs) + 1,
         counted=upload.contact_count,
+        left_out=upload.left_out,
         **more,
     )

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from app.domain.contact_files import errors_header, errors_row
 from app.domain.contact_list import SHOWN_ROWS, ContactListReader, ContactPiece, ListOrder, ListSummary, ListTaker
 from app.domain.errors import NotFound
+from app.domain.imports import LeftOut, LeftOutRow, with_left_out
 from app.domain.messages import Language, render
 from app.domain.ports import Accounts, Jobs, Time, Uploads
 from app.domain.uploads import Upload
@@ -18,20 +19,13 @@ SECONDS_FOR_ACTIVE = 5.0
 """So long the database is asked who is in an active batch already; a list it does not suffice for is told so."""
 
 
-class ActiveContact(NamedTuple):
-    """A row whose person an active batch of the account is to call anyway."""
-
-    row_number: int
-    batch_id: str
-
-
 class Preview(NamedTuple):
-    """`active` holds the first SHOWN_ROWS of `active_rows`; `active_checked` callable rows were compared, which is
-    fewer than all if the time was up."""
+    """`active` holds the first SHOWN_ROWS of `active_rows`, whose persons an active batch is to call anyway;
+    `active_checked` callable rows were compared, which is fewer than all if the time was up."""
 
     upload_id: str
     summary: ListSummary
-    active: list[ActiveContact]
+    active: list[LeftOutRow]
     active_rows: int
     active_checked: int
 
@@ -66,7 +60,9 @@ class UploadService:
                 valid_rows=summary.valid_rows - keeper.active_rows,
                 skipped_rows=summary.skipped_rows + keeper.active_rows,
             )
-        await self._uploads.save(keeper.upload_id, account_id, filename, summary, self._time.now())
+        await self._uploads.save(
+            keeper.upload_id, account_id, filename, summary, self._time.now(), left_out=keeper.left_out
+        )
         return Preview(keeper.upload_id, summary, keeper.active, keeper.active_rows, keeper.active_checked)
 
     async def read_again(self, account_id: str, content: bytes | Path, filename: str, order: ListOrder) -> ListSummary:
@@ -105,7 +101,8 @@ class _Keeper:
 
     def __init__(self, uploads: Uploads, jobs: Jobs, time: Time, account_id: str, *, skip_active: bool) -> None:
         self.upload_id = new_id("upload")
-        self.active: list[ActiveContact] = []
+        self.active: list[LeftOutRow] = []
+        self.left_out: list[LeftOut] = []
         self.active_rows = self.active_checked = 0
         self._uploads = uploads
         self._jobs = jobs
@@ -121,7 +118,8 @@ class _Keeper:
             active = await self._look_up(piece.persons)
             self._seconds_left -= self._time.monotonic() - since
             if active and self._skip_active:
-                piece = piece.without(active)
+                self.left_out = with_left_out(self.left_out, active)
+                piece = piece.without({row.row_number for row in active})
         if piece.persons:
             await self._uploads.save_contacts(self.upload_id, self._contact_pieces, piece, self._time.now())
             self._contact_pieces += 1
@@ -130,15 +128,15 @@ class _Keeper:
         await self._uploads.save_rejected(self.upload_id, self._rejected_pieces, rows, self._time.now())
         self._rejected_pieces += 1
 
-    async def _look_up(self, persons: Sequence[tuple[int, list[str]]]) -> set[int]:
-        """The numbers of the rows whose persons are in an active batch."""
+    async def _look_up(self, persons: Sequence[tuple[int, list[str]]]) -> list[LeftOutRow]:
+        """The rows whose persons are in an active batch."""
         active = await self._jobs.active_of_persons(self._account_id, [key for _, keys in persons for key in keys])
-        found: list[ActiveContact] = []
+        found: list[LeftOutRow] = []
         for row_number, keys in persons if active else ():
-            batch_id = next((active[key] for key in keys if key in active), None)
-            if batch_id is not None:
-                found.append(ActiveContact(row_number, batch_id))
+            place = next((active[key] for key in keys if key in active), None)
+            if place is not None:
+                found.append(LeftOutRow(row_number, *place))
         self.active += found[: SHOWN_ROWS - len(self.active)]
         self.active_rows += len(found)
         self.active_checked += len(persons)
-        return {contact.row_number for contact in found}
+        return found

@@ -130,6 +130,38 @@ async def test_an_import_is_undone(api: httpx.AsyncClient, batch: dict[str, Any]
     problem(await api.get(f"batches/{other['batch_id']}/imports/{first['import_id']}"), 404, "import_not_found")
 
 
+async def test_who_was_skipped_for_an_import_that_is_undone_is_told_and_can_be_added(
+    api: httpx.AsyncClient, batch: dict[str, Any]
+) -> None:
+    path = f"batches/{batch['batch_id']}"
+    first = (await upload(api, batch["batch_id"])).json()
+    again = (await upload(api, batch["batch_id"], LIST + b"Leo,+56912340009,1\n")).json()
+    skipped = {"batch_id": batch["batch_id"], "import_id": first["import_id"], "rows": 3, "first_rows": [2, 3, 5]}
+    assert (again["skipped_for"], again["skipped_by"]) == ([skipped], [])
+    # The same rows of a list for another batch, which were compared with the batches that are active.
+    form = {"account_id": "acc-chile-001"}
+    files = {"file": ("otra.csv", LIST + b"Ema,+56912340010,1\n")}
+    other = (await api.post("batches/excel/create", data=form, files=files)).json()
+    assert (other["jobs_created"], other["duplicates_skipped"]) == (1, 3)
+
+    undone = (await api.delete(f"{path}/imports/{first['import_id']}")).json()
+
+    told = [(later["batch_id"], later["filename"], later["rows"]) for later in undone["skipped_by"]]
+    assert told == [(batch["batch_id"], "lista.csv", 3), (other["batch_id"], "otra.csv", 2)]
+    assert undone["skipped_by"][0]["first_rows"] == [2, 3, 5]
+    listed = (await api.get(f"{path}/imports")).json()
+    assert undone in listed
+    for batch_id, added in ((batch["batch_id"], 2), (other["batch_id"], 2)):
+        (entry,) = [
+            entry
+            for entry in (await api.get(f"batches/{batch_id}/logs")).json()["logs"]
+            if entry["event"] == "left_out_for_undone"
+        ]
+        assert "2, 3" in entry["message"]
+        mended = (await upload(api, batch_id, LIST)).json()
+        assert (mended["contacts_added"], mended["duplicates_skipped"]) == (added, 1)
+
+
 async def test_a_job_of_an_import_that_was_undone_is_not_retried(
     api: httpx.AsyncClient, batch: dict[str, Any], container: Container
 ) -> None:

@@ -16,7 +16,7 @@ from app.domain.column_mapping import ColumnMapping
 from app.domain.contact_list import ContactPiece, ListSummary
 from app.domain.contacts import ContactRow, person_keys
 from app.domain.errors import Conflict, DatabaseUnavailable, InvalidInput
-from app.domain.imports import IMPORT_LEASE, Import, ImportStatus, NumberedContact
+from app.domain.imports import IMPORT_LEASE, Import, ImportStatus, LeftOut, NumberedContact
 from app.domain.jobs import IN_FLIGHT, Job, JobState, WaitingFor
 from app.domain.recurrence import Frequency, RecurrenceRule
 from app.domain.variables import own_variables
@@ -829,6 +829,68 @@ async def test_who_was_only_in_an_import_that_was_undone_can_be_added_again(site
     await site.upload(1, 2, upload_id="upload-2")
     again = await site.service().add(batch.batch_id, NewContacts("upload-2"), user="ana")
     assert (again.written, again.skipped) == (2, 0)
+
+
+@pytest.mark.parametrize("is_series", [False, True])
+async def test_rows_that_were_left_out_for_an_import_are_named_when_it_is_undone(site: Site, is_series: bool) -> None:
+    batch = await (series_of(site, 0) if is_series else site.batch_in(RUNNING))
+    await site.upload(1, 2, 3)
+    first = await site.service().add(batch.batch_id, NewContacts("upload-1"), user="ana")
+    await site.upload(5, 2, 3, 3, 0, upload_id="upload-2")
+    later = await site.service().add(batch.batch_id, NewContacts("upload-2"), user="ana")
+    assert (later.written, later.skipped) == (1, 4)
+    assert [(left.rows, left.first_rows) for left in later.left_out] == [(3, [3, 4, 5]), (1, [6])]
+    await site.service().undo(batch.batch_id, first.import_id, user="eva")
+    entries, _ = await site.batches.logs(batch.batch_id, limit=100, skip=0)
+    (told,) = [entry.message.params for entry in entries if entry.event == "left_out_for_undone"]
+    assert (told["rows"], told["numbers"]) == (3, "3, 4, 5")
+    skipped_by = await site.service().skipped_by([first, later])
+    assert [work.import_id for work in skipped_by[first.import_id]] == [later.import_id]
+    assert skipped_by[later.import_id] == []
+    await site.upload(5, 2, 3, 3, 0, upload_id="upload-3")
+    again = await site.service().add(batch.batch_id, NewContacts("upload-3"), user="ana")
+    assert (again.written, again.skipped) == (2, 3)
+    await site.upload(5, 2, 3, 3, 0, upload_id="upload-4")
+    once_more = await site.service().add(batch.batch_id, NewContacts("upload-4"), user="ana")
+    assert (once_more.written, once_more.skipped) == (0, 5)
+
+
+@pytest.mark.parametrize(("method", "call", "after"), [("advance", 1, 0), ("advance", 1, 1), ("advance", 2, 0)])
+async def test_rows_that_are_left_out_are_counted_once_whoever_is_killed(
+    site: Site, method: str, call: int, after: int
+) -> None:
+    batch = await site.batch_in(RUNNING)
+    await site.upload(*range(1, CONTACTS))
+    await site.service().add(batch.batch_id, NewContacts("upload-1"), user="ana")
+    await site.upload(*range(1, CONTACTS), 30, upload_id="upload-2")
+    begun = await site.service(site.nobody).add(batch.batch_id, NewContacts("upload-2"), user="ana")
+    doomed = site.importer()
+    killed_at(doomed._imports, method, call, after=bool(after))
+    with pytest.raises(Killed):
+        await doomed.carry_on(await site.stored(batch), never)
+    await site.resume_all()
+    (left,) = (await site.service().get(batch.batch_id, begun.import_id)).left_out
+    assert (left.rows, left.first_rows) == (CONTACTS - 1, [*range(2, CONTACTS + 1)])
+
+
+async def test_a_list_that_is_still_being_written_tells_itself_that_what_it_left_rows_out_for_was_undone(
+    site: Site,
+) -> None:
+    """The other batch's import cannot know how the later one ends."""
+    batch = await site.batch_in(RUNNING)
+    await site.upload(1, 2)
+    first = await site.service().add(batch.batch_id, NewContacts("upload-1"), user="ana")
+    left_out = [LeftOut(batch_id=batch.batch_id, import_id=first.import_id, rows=2, first_rows=[4, 7])]
+    summary = ListSummary(mapping=ColumnMapping(header_row=1, columns=()), valid_rows=1)
+    rows = [(2, make_contact(phones=[phone(9)]).model_dump(exclude_none=True))]
+    await site.uploads.save_contacts("upload-2", 0, ContactPiece([(2, [])], json.dumps(rows)), site.time.now())
+    await site.uploads.save("upload-2", "acc-1", "b.xlsx", summary, site.time.now(), left_out=left_out)
+    other = await site.create("upload-2", tasks=site.nobody)
+    await site.service().undo(batch.batch_id, first.import_id, user="eva")
+    assert "left_out_for_undone" not in await site.events(other)
+    await site.resume_all()
+    assert "left_out_for_undone" in await site.events(other)
+    assert (await site.stored(other)).status is RUNNING
 
 
 # Recurring --------------------------------------------------------------------------------------------------------

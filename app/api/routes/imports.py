@@ -87,12 +87,15 @@ async def list_imports(
     """Newest first; the batch's first contacts are an import too. Runs of a recurring batch have none of their own."""
     found, total = await container.imports.page(batch_id, limit=page.limit, skip=page.skip)
     announce(request, response, page, total)
-    return [batch_import_reply(work, language) for work in found]
+    skipped_by = await container.imports.skipped_by(found)
+    return [batch_import_reply(work, skipped_by[work.import_id], language) for work in found]
 
 
 @router.get("/imports/{import_id}", summary="Read an import", responses=problems(404))
 async def get_import(batch_id: str, import_id: str, container: ContainerDep, language: LanguageDep) -> BatchImportReply:
-    return batch_import_reply(await container.imports.get(batch_id, import_id), language)
+    work = await container.imports.get(batch_id, import_id)
+    skipped_by = await container.imports.skipped_by([work])
+    return batch_import_reply(work, skipped_by[import_id], language)
 
 
 @router.delete("/imports/{import_id}", summary="Undo an import", responses=problems(404, 409))
@@ -102,10 +105,12 @@ async def undo_import(
     """Takes its contacts out of the batch: those that nobody was called for are removed; the others stay, and are not
     called again. Nobody of it is called from now on, also if the removing goes on after the answer (`status: undoing`).
 
-    A batch without any contact left is a draft again. Whom a later list skipped as being in this one is not added by
-    itself: upload that list again. Repeating it is harmless.
+    A batch without any contact left is a draft again. Whom another list skipped as being in this one is not added by
+    itself: `skipped_by`, and the log of that list's batch, say which rows these are. Repeating it is harmless.
     """
-    return batch_import_reply(await container.imports.undo(batch_id, import_id, user=principal.name), language)
+    work = await container.imports.undo(batch_id, import_id, user=principal.name)
+    skipped_by = await container.imports.skipped_by([work])
+    return batch_import_reply(work, skipped_by[import_id], language)
 
 
 def _refuse_empty(summary: ListSummary) -> None:

@@ -20,6 +20,16 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Importación deshecha: {removed} contactos retirados; {kept} quedan porque ya se les llamó",
         "en": "Import undone: {removed} contacts removed; {kept} stay because they were called already",
     },
+    "left_out_for_undone": {
+        "es": (
+            "La lista «{filename}» omitió {rows} filas ({numbers}) porque sus personas estaban en la lista «{undone}», "
+            "que se deshizo. Súbala de nuevo a este batch: solo se agrega a quienes no están"
+        ),
+        "en": (
+            "The list «{filename}» left out {rows} rows ({numbers}) because their persons were in the list «{undone}», "
+            "which was undone. Upload it to this batch again: only who is not there is added"
+        ),
+    },
     "upload_gone": {
         "es": "La importación no se pudo terminar: la lista subida ya no existe. Súbala de nuevo",
         "en": "The import could not be completed: the uploaded list is gone. Upload it again",
