@@ -8,6 +8,7 @@ import pytest
 
 from app.bootstrap import Container
 from app.domain.workers import Vitals, WorkerState
+from app.repositories.migrations import CODE_VERSION
 from app.repositories.workers import MongoWorkers
 from tests.api.conftest import ACCOUNT, problem
 from tests.api.test_access import somebody
@@ -50,6 +51,8 @@ async def test_a_worker_is_shown_as_it_says(api: httpx.AsyncClient, container: C
         "host": "host-1",
         "pid": 7,
         "version": "0.1.0",
+        "schema_version": 0,
+        "is_older": True,
         "concurrency": 200,
         "in_use": 3,
         "calls_in_flight": 2,
@@ -71,6 +74,17 @@ async def test_one_that_said_goodbye_has_stopped_and_one_that_did_not_is_lost(
     states = {worker["worker_id"]: worker["state"] for worker in (await api.get("/workers")).json()}
 
     assert states == {"w:living": "running", "w:stopped": "stopped", "w:killed": "lost"}
+
+
+async def test_after_an_upgrade_it_is_seen_who_runs_older_code(api: httpx.AsyncClient, container: Container) -> None:
+    for worker_id, version in (("w:old", CODE_VERSION - 1), ("w:same", CODE_VERSION), ("w:newer", CODE_VERSION + 1)):
+        await at_work(container, worker_id, schema_version=version)
+
+    shown = {worker["worker_id"]: worker for worker in (await api.get("/workers")).json()}
+
+    assert [shown[name]["is_older"] for name in ("w:old", "w:same", "w:newer")] == [True, False, False]
+    assert shown["w:newer"]["schema_version"] == CODE_VERSION + 1
+    assert (await api.put("/workers/w:old/drain")).json()["is_older"]
 
 
 async def test_a_drain_is_shown_at_once_and_the_earliest_end_counts(

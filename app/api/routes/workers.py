@@ -22,7 +22,8 @@ async def list_workers(
     principal.require_all_accounts()
     workers, now = await container.workers.list(), container.clock.now()
     announce(request, response, page, len(workers))
-    return [worker_reply(worker, now) for worker in workers[page.skip : page.skip + page.limit]]
+    code_version = container.migrator.code_version
+    return [worker_reply(worker, now, code_version) for worker in workers[page.skip : page.skip + page.limit]]
 
 
 @router.put(
@@ -41,4 +42,4 @@ async def drain_worker(
     administrator.require_all_accounts()
     within = (body or DrainWorker()).within
     worker = await container.workers.drain(worker_id, within, user=administrator.name)
-    return worker_reply(worker, container.clock.now())
+    return worker_reply(worker, container.clock.now(), container.migrator.code_version)

@@ -29,7 +29,14 @@ class WorkerReply(Reply):
     )
     host: str
     pid: int
-    version: str
+    version: str = Field(description="Of the release that it runs.")
+    schema_version: int = Field(
+        description="Of the data that its code works with (docs/operations.md, Upgrades); 0: of code that does not say."
+    )
+    is_older: bool = Field(
+        description="Whether its code is older than that of the API that answers: after an upgrade, whoever is at work "
+        "and still has to hand over."
+    )
     started_at: Instant
     last_seen_at: Instant
     concurrency: int = Field(description="Calls that it handles at once, at most.")
@@ -42,6 +49,7 @@ class WorkerReply(Reply):
     drain_requested_by: str | None
 
 
-def worker_reply(worker: Worker, now: datetime) -> WorkerReply:
-    shown = worker.model_dump(exclude={"state", "lease_seconds", "schema_version"})
-    return WorkerReply(state=worker.state_at(now), **shown)
+def worker_reply(worker: Worker, now: datetime, code_version: int) -> WorkerReply:
+    """`code_version`: of whoever answers."""
+    shown = worker.model_dump(exclude={"state", "lease_seconds"})
+    return WorkerReply(state=worker.state_at(now), is_older=worker.schema_version < code_version, **shown)
