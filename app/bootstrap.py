@@ -35,6 +35,7 @@ from app.repositories.access import (
 )
 from app.repositories.accounts import MongoAccounts
 from app.repositories.aged_batches import MongoAgedBatches
+from app.repositories.aged_entries import MongoAgedEntries
 from app.repositories.audit_log import MongoAuditLog
 from app.repositories.batch_contacts import MongoBatchContacts
 from app.repositories.batches import MongoBatches
@@ -354,7 +355,15 @@ def _privacy(settings: Settings, clock: Clock, database: Database, metrics: Prom
         copies=copies,
         export=PersonExport(finder, MongoPersonReader(database), clock),
         retaining=Retaining(
-            accounts, MongoAgedBatches(database), data, copies, MongoAuditLog(database), clock, retention, metrics
+            accounts,
+            MongoAgedBatches(database),
+            data,
+            MongoAgedEntries(database),
+            copies,
+            MongoAuditLog(database),
+            clock,
+            retention,
+            metrics,
         ),
         retention=retention,
     )

@@ -100,6 +100,8 @@ class Erased(StrEnum):
     """Of recurring batches."""
     UPLOAD_ROWS = "upload_rows"
     DELIVERIES = "deliveries"
+    DO_NOT_CALL = "do_not_call"
+    """Entries that forbid nothing any more."""
     PROVIDER_COPIES = "provider_copies"
 
 

@@ -76,6 +76,12 @@ class AgedBatches(Protocol):
     async def count(self, account_id: str, now: datetime, *, jobs: int = 0, recordings: int = 0) -> None: ...
 
 
+class AgedEntries(Protocol):
+    async def forget(self, account_id: str | None, before: datetime, limit: int) -> int:
+        """Remove entries of the do-not-call list of an account, or of everybody's, that have forbidden nothing since
+        then or longer; how many. Not one that somebody makes stand again meanwhile."""
+
+
 class PersonalDataReader(Protocol):
     def everything(self, account_id: str, sought: Sought) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Each stored document, or part of one, under the name of where it is; one name after another."""

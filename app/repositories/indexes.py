@@ -227,6 +227,12 @@ INDEXES: dict[str, list[IndexModel]] = {
             [("account_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)],
             name="newest_of_account",
         ),
+        # Erasing by age: which of a list have ended?
+        IndexModel(
+            [("account_id", ASCENDING), ("expires_at", ASCENDING)],
+            name="ended",
+            partialFilterExpression={"expires_at": {"$exists": True}},
+        ),
     ],
     "users": [
         # POST /auth/login; and one user an email.

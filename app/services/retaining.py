@@ -3,6 +3,8 @@
     taken by one worker for a minute → calls noted for deleting at the provider → jobs erased → how far it is → …
     → the batch's own contacts → done, counted and audited
 
+and then entries of do-not-call lists that have forbidden nothing for as long.
+
 Each step is safe to repeat, and what a killed worker left is taken up when its minute is over. A batch that is opened
 again and ends once more is looked at once more.
 """
@@ -17,7 +19,7 @@ from app.domain.access_ports import AuditLog
 from app.domain.metrics import Metrics
 from app.domain.ports import Accounts, Time
 from app.domain.privacy import LEASE, AgedBatch, Erased, Retention, copies_of, in_force
-from app.domain.privacy_ports import AgedBatches, AgedData, ProviderCopies
+from app.domain.privacy_ports import AgedBatches, AgedData, AgedEntries, ProviderCopies
 from app.domain.timeline import SYSTEM
 
 log = structlog.get_logger("privacy")
@@ -25,6 +27,7 @@ log = structlog.get_logger("privacy")
 JOBS_A_ROUND = 100
 ACCOUNTS_A_ROUND = 20
 CONTACTS_A_ROUND = 1000
+ENTRIES_A_ROUND = 1000
 SWEEP = timedelta(minutes=10)
 """From one look over all accounts to the next."""
 LATER = timedelta(hours=1)
@@ -37,6 +40,7 @@ class Retaining:
         accounts: Accounts,
         batches: AgedBatches,
         data: AgedData,
+        entries: AgedEntries,
         copies: ProviderCopies,
         audit_log: AuditLog,
         time: Time,
@@ -46,6 +50,7 @@ class Retaining:
         self._accounts = accounts
         self._batches = batches
         self._data = data
+        self._entries = entries
         self._copies = copies
         self._audit_log = audit_log
         self._time = time
@@ -53,34 +58,52 @@ class Retaining:
         self._metrics = metrics
         self._late: dict[str, timedelta] = {}
         """Of accounts with batches that are past their time, by how much the first of them is."""
-        self._waiting: list[str] = []
+        self._waiting: list[str | None] = []
+        """Whom to look at; None: everybody's do-not-call list."""
         self._next_sweep = time.now()
 
     async def round(self) -> int:
-        """Some jobs of one batch, if there is one; whether there was. Raises DatabaseUnavailable."""
+        """Some jobs of one batch, or some entries, if there are any; whether there were. Raises DatabaseUnavailable."""
         now = self._time.now()
         if not self._waiting and now >= self._next_sweep:
             all_accounts = self._defaults != Retention()
-            self._waiting = await self._batches.account_ids(only_who_chose=not all_accounts)
+            account_ids = await self._batches.account_ids(only_who_chose=not all_accounts)
+            self._waiting = [*account_ids, None]
             self._next_sweep = now + SWEEP
-            self._late = {
-                account_id: self._late[account_id] for account_id in self._waiting if account_id in self._late
-            }
+            self._late = {account_id: self._late[account_id] for account_id in account_ids if account_id in self._late}
         for _ in range(min(ACCOUNTS_A_ROUND, len(self._waiting))):
-            batch = await self._take(self._waiting[-1])
+            account_id = self._waiting[-1]
+            days = await self._days_of(account_id)
+            batch = None if account_id is None else await self._take(account_id, days)
             self._metrics.by_age_is_late(max(self._late.values(), default=timedelta(0)).total_seconds())
             if batch is not None:
                 await self._erase_some(batch)
                 return 1
+            if await self._forget_entries(account_id, days):
+                return 1
             self._waiting.pop()
         return 0
 
-    async def _take(self, account_id: str) -> AgedBatch | None:
-        self._late.pop(account_id, None)
+    async def _days_of(self, account_id: str | None) -> Retention:
+        if account_id is None:
+            return self._defaults
         account = await self._accounts.get(account_id)
         if account is None:
-            return None
-        days = in_force(account.retention_days, account.recording_retention_days, account.person_caps, self._defaults)
+            return Retention()
+        return in_force(account.retention_days, account.recording_retention_days, account.person_caps, self._defaults)
+
+    async def _forget_entries(self, account_id: str | None, days: Retention) -> int:
+        if days.personal_days is None:
+            return 0
+        before = self._time.now() - timedelta(days=days.personal_days)
+        forgotten = await self._entries.forget(account_id, before, ENTRIES_A_ROUND)
+        if forgotten:
+            self._metrics.erased(Erased.DO_NOT_CALL, forgotten)
+            log.info("erased_by_age", what="do_not_call", account_id=account_id, count=forgotten)
+        return forgotten
+
+    async def _take(self, account_id: str, days: Retention) -> AgedBatch | None:
+        self._late.pop(account_id, None)
         now = self._time.now()
         for limit, everything in ((days.personal_days, True), (days.recording_days, False)):
             if limit is not None:

@@ -2,31 +2,36 @@
 
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
 
 from app.bootstrap import Container
 from app.domain.batches import BatchStatus
+from app.domain.do_not_call import DoNotCallEntry, DoNotCallSource
 from app.domain.jobs import FINAL, JobState
 from app.domain.messages import Message
 from app.domain.person_caps import CapCounts, CapPeriod, PersonCap
 from app.domain.privacy import Retention, in_force
 from app.repositories.accounts import MongoAccounts
+from app.repositories.aged_entries import MongoAgedEntries
 from app.repositories.batches import MongoBatches
+from app.repositories.do_not_call import MongoDoNotCallList
 from app.repositories.jobs import MongoJobs
 from app.services import retaining
 from app.services.retaining import Retaining
 from tests.api import test_statistics
 from tests.api.conftest import error_at
 from tests.api.test_statistics import World
-from tests.builders import make_account, make_batch, make_contact, make_job, make_record, make_report
+from tests.builders import FakeTime, make_account, make_batch, make_contact, make_job, make_record, make_report
 from tests.personal import mentions
 from tests.samples import Samples
 from tests.workers.conftest import dies_at
 
 world = test_statistics.world
 OLD = timedelta(days=40)
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -40,7 +45,7 @@ def by_age(container: Container, monkeypatch: pytest.MonkeyPatch) -> Retaining:
 
 
 async def until_nothing_is_left(container: Container, by_age: Retaining) -> int:
-    by_age._next_sweep = container.clock.now()
+    by_age._next_sweep = by_age._time.now()
     rounds = 0
     while await by_age.round():
         rounds += 1
@@ -158,6 +163,85 @@ async def test_how_late_erasing_is_and_what_was_erased_is_told(container: Contai
     await container.accounts.change("acc-1", {"retention_days": 0})
     await until_nothing_is_left(container, by_age)
     assert told("erasing_by_age_late_seconds") == 0
+
+
+async def test_entries_that_forbid_nothing_any_more_go_to_the_second(
+    container: Container, by_age: Retaining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retaining, "ENTRIES_A_ROUND", 2)
+    await MongoAccounts(container.database).insert(make_account(retention_days=30))
+    await MongoAccounts(container.database).insert(make_account(account_id="acc-2"))
+    time = FakeTime(container.clock.now().replace(microsecond=0))
+    monkeypatch.setattr(by_age, "_time", time)
+    tick = timedelta(milliseconds=1)
+    month = time.now() - timedelta(days=30)
+    ends = {
+        "over": month - OLD,
+        "just": month,
+        "not-yet": month + tick,
+        "yesterday": time.now() - DAY,
+        "for-good": None,
+    }
+    listed = MongoDoNotCallList(container.database)
+    for account_id in ("acc-1", "acc-2", None):
+        await listed.add(
+            [
+                DoNotCallEntry(
+                    entry_id=f"dnc-{account_id}-{name}",
+                    account_id=account_id,
+                    key=f"+5696111000{place}",
+                    source=DoNotCallSource.MANUAL,
+                    expires_at=expires_at,
+                    created_at=month - OLD,
+                    created_by="ana",
+                )
+                for place, (name, expires_at) in enumerate(ends.items())
+            ]
+        )
+
+    async def left_of(account_id: str | None) -> set[str]:
+        entries = container.database.collection("do_not_call").find({"account_id": account_id})
+        return {entry["_id"].removeprefix(f"dnc-{account_id}-") async for entry in entries}
+
+    await until_nothing_is_left(container, by_age)
+    assert await left_of("acc-1") == {"not-yet", "yesterday", "for-good"}
+    # Who has not said how long keeps everything, and so does everybody's list.
+    assert await left_of("acc-2") == await left_of(None) == set(ends)
+    time.advance(tick)
+    await until_nothing_is_left(container, by_age)
+    assert await left_of("acc-1") == {"yesterday", "for-good"}
+
+    monkeypatch.setattr(by_age, "_defaults", Retention(personal_days=30))
+    await until_nothing_is_left(container, by_age)
+    assert await left_of("acc-2") == await left_of(None) == {"yesterday", "for-good"}
+
+
+async def test_an_entry_that_is_listed_anew_while_it_is_looked_at_stays(
+    container: Container, by_age: Retaining
+) -> None:
+    await MongoAccounts(container.database).insert(make_account(retention_days=30))
+    long_ago = container.clock.now() - timedelta(days=60)
+    old = DoNotCallEntry(
+        entry_id="dnc-1",
+        account_id="acc-1",
+        key="+56961110001",
+        source=DoNotCallSource.MANUAL,
+        expires_at=long_ago,
+        created_at=long_ago,
+        created_by="ana",
+    )
+    await MongoDoNotCallList(container.database).add([old])
+    aged = MongoAgedEntries(container.database)
+    delete_many = aged._entries.delete_many
+
+    async def after_it_is_listed(match: Any) -> Any:
+        await MongoDoNotCallList(container.database).add([old.model_copy(update={"expires_at": None})])
+        return await delete_many(match)
+
+    with patch.object(aged._entries, "delete_many", after_it_is_listed):
+        assert await aged.forget("acc-1", container.clock.now() - timedelta(days=30), 10) == 0
+    (entry,) = await MongoDoNotCallList(container.database).standing("acc-1", [old.key])
+    assert entry.expires_at is None
 
 
 @pytest.mark.parametrize("method", ["jobs_behind", "erase_jobs", "erase_deliveries"])
