@@ -38,6 +38,7 @@ VALUES: dict[str, Any] = {
         "series_contacts": 0,
         "upload_rows": 1,
         "webhook_deliveries": 2,
+        "test_calls": 0,
         "do_not_call_entries": 0,
         "other_phones": 1,
         "other_identifiers": 0,

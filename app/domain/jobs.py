@@ -192,6 +192,9 @@ class Job(BaseModel):
     batch_id: str
     test_of: str | None = None
     """Of a test call, the batch whose script it tries. It is tried once, whatever comes of it."""
+    speaks_of: list[str] | None = None
+    """Of a test call, the person keys of the contact whose name and values it says: by these it is found when that
+    person wants to know what is stored, or to be erased. None of those older than this field."""
     row: int | None = None
     """The spreadsheet's row number, or the 1-based place in the request's `contacts`."""
     import_id: str | None = None

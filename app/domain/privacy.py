@@ -118,6 +118,8 @@ class Found(BaseModel):
     """In recurring batches."""
     upload_rows: int = 0
     deliveries: int = 0
+    test_calls: int = 0
+    """To other telephones, that say what the person would hear."""
     do_not_call: int = 0
     other_phones: int = 0
     """Besides the one that was asked for."""

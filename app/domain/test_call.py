@@ -8,7 +8,7 @@ from datetime import datetime, time, timedelta
 
 from app.domain.batches import Batch, BatchStatus, CallSettings, Priority
 from app.domain.calling_hours import CallingHours
-from app.domain.contacts import Contact
+from app.domain.contacts import Contact, person_keys
 from app.domain.jobs import Job, JobState, WaitingFor, job_id
 
 BATCH_PREFIX = "test"
@@ -49,7 +49,7 @@ def batch_of_test_call(of: Batch, batch_id: str, now: datetime, *, outside_hours
     )
 
 
-def job_of_test_call(batch: Batch, contact: Contact, now: datetime) -> Job:
+def job_of_test_call(batch: Batch, contact: Contact, spoken_of: Contact | None, now: datetime) -> Job:
     """`contact` is who picks up, and is called by the batch's clocks: of whom the call speaks, only the name and the
     custom fields are taken."""
     return Job(
@@ -57,6 +57,7 @@ def job_of_test_call(batch: Batch, contact: Contact, now: datetime) -> Job:
         account_id=batch.account_id,
         batch_id=batch.batch_id,
         test_of=batch.test_of,
+        speaks_of=person_keys(spoken_of) if spoken_of else [],
         row=1,
         state=JobState.PENDING,
         waiting_for=WaitingFor.NEW,

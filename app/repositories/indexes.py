@@ -209,6 +209,12 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="tests",
             partialFilterExpression={"test_of": {"$exists": True}},
         ),
+        # An erasure, an export: which test calls speak of the person?
+        IndexModel(
+            [("account_id", ASCENDING), ("speaks_of", ASCENDING)],
+            name="spoken_of",
+            partialFilterExpression={"speaks_of": {"$exists": True}},
+        ),
         # GET /calls/history and /accounts/{id}/activity: a key an attempt, written when it is over.
         IndexModel(
             [("account_id", ASCENDING), ("history.dialed_at", DESCENDING), ("batch_id", ASCENDING)],

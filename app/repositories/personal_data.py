@@ -81,6 +81,7 @@ class MongoPersonalData(Repository):
             contacts=len(contacts),
             upload_rows=rows,
             deliveries=await self._deliveries.count_documents({"job_id": {"$in": ids}}),
+            test_calls=len(await self._test_calls(account_id, sought)),
             shared=len(jobs) - len(theirs),
         )
 
@@ -94,20 +95,28 @@ class MongoPersonalData(Repository):
 
     @guarded
     async def test_calls_about(self, account_id: str, sought: Sought) -> list[JobOfPerson]:
-        """To whatever telephone: a test call says what the first contact of its batch would hear."""
+        """To whatever telephone: a test call says what a contact of its batch would hear."""
+        found = await self._test_calls(account_id, sought) + await self._older_test_calls(account_id, sought)
+        return [JobOfPerson(job["_id"], job["batch_id"], JobState(job["state"])) for job in found]
+
+    async def _test_calls(self, account_id: str, sought: Sought) -> list[Document]:
+        match = {"account_id": account_id, "speaks_of": {"$in": sought.keys}}
+        cursor = self._jobs.find(match, {"timeline": False}, hint="spoken_of").limit(_MOST_FOUND)
+        return [job async for job in cursor if sought.means(job["speaks_of"])]
+
+    async def _older_test_calls(self, account_id: str, sought: Sought) -> list[Document]:
+        """Those that do not say of whom they speak: by the name, which a namesake in the same batch has too."""
         theirs = [job["_id"] async for job in self._jobs_with(account_id, sought) if sought.means(job["person_keys"])]
         named = self._jobs.find({"_id": {"$in": theirs}}, {"batch_id": True, "contact.name": True})
         about = [(job["batch_id"], job["contact"]["name"]) async for job in named]
         contacts = await self._contacts_with(account_id, sought)
         about += [(c["batch_id"], c["contact"]["name"]) for c in contacts if sought.means(c["person_keys"])]
         wanted = {(batch_id, name) for batch_id, name in about if name}
-        match = {"account_id": account_id, "test_of": {"$in": [batch_id for batch_id, _ in wanted]}}
+        batch_ids = [batch_id for batch_id, _ in wanted]
+        match = {"account_id": account_id, "test_of": {"$in": batch_ids}, "speaks_of": {"$exists": False}}
         fields = {"test_of": True, "contact.name": True, "batch_id": True, "state": True}
-        return [
-            JobOfPerson(job["_id"], job["batch_id"], JobState(job["state"]))
-            async for job in self._jobs.find(match, fields, hint="tests")
-            if (job["test_of"], job["contact"]["name"]) in wanted
-        ]
+        cursor = self._jobs.find(match, fields, hint="tests")
+        return [job async for job in cursor if (job["test_of"], job["contact"]["name"]) in wanted]
 
     @guarded
     async def imports_begun(self, account_id: str, until: datetime) -> int:
@@ -210,6 +219,10 @@ class MongoPersonalData(Repository):
     @guarded
     async def stored_job(self, job_id: str) -> Document | None:
         return await self._jobs.find_one({"_id": job_id})
+
+    @guarded
+    async def test_calls_of(self, account_id: str, sought: Sought) -> list[Document]:
+        return await self._test_calls(account_id, sought)
 
     @guarded
     async def series_contacts(self, account_id: str, sought: Sought) -> list[Document]:

@@ -12,6 +12,7 @@ from app.services.erasing import Asked, PersonFinder
 
 SECTIONS = (
     "jobs",
+    "test_calls",
     "series_contacts",
     "upload_rows",
     "rejected_rows",

@@ -77,7 +77,8 @@ class TestCalls:
         digest = _digest(batch_id, asked)
         if idempotency_key is not None and (before := await self._before(account, idempotency_key, digest)):
             return before
-        contact = await self._contact(batch, account, asked)
+        spoken_of = await self._spoken_of(batch, asked.job_id)
+        contact = _contact(batch, account, spoken_of, asked)
         now = self._time.now()
         made = batch_of_test_call(
             batch,
@@ -86,7 +87,7 @@ class TestCalls:
             outside_hours=asked.outside_hours,
             expires_at=now + IMPORT_LEASE,
         ).model_copy(update={"idempotency_key": idempotency_key, "request_digest": digest if idempotency_key else None})
-        job = job_of_test_call(made, contact, now)
+        job = job_of_test_call(made, contact, spoken_of, now)
         await self._refuse(job, made, account, now, at_any_hour=asked.outside_hours)
         return await self._make(job, made, asked, user)
 
@@ -111,24 +112,7 @@ class TestCalls:
             raise Conflict("still_importing", batch_id=before.batch_id)
         return job
 
-    # Whom the call speaks to, and of whom -------------------------------------------------------------------------
-
-    async def _contact(self, batch: Batch, account: Account, asked: AskedTestCall) -> Contact:
-        spoken_of = await self._spoken_of(batch, asked.job_id)
-        item = {
-            "name": spoken_of.name if spoken_of else "",
-            "email": spoken_of.email if spoken_of else None,
-            "phones": [asked.phone],
-            "custom_fields": {**(spoken_of.custom_fields if spoken_of else {}), **asked.variables},
-        }
-        region = account.country or region_of_timezone(batch.call_settings.hours.timezone)
-        try:
-            (row,) = contacts_from_json([item], region)
-        except InvalidInput as invalid:
-            raise InvalidInput([_as_asked(error) for error in invalid.errors]) from None
-        if not asked.allow_missing_variables:
-            _refuse_missing(batch.script_content, row.contact)
-        return row.contact
+    # Of whom the call speaks -------------------------------------------------------------------------
 
     async def _spoken_of(self, batch: Batch, job_id: str | None) -> Contact | None:
         if job_id is not None:
@@ -208,6 +192,24 @@ async def cancel_test_calls(batches: Batches, jobs: Jobs, time: Time, batch: Bat
         if call.test_of == batch.batch_id and not call.state.is_final:
             await jobs.cancel(call.job_id, Message(code="batch_cancelled"), now, by=user)
             await batches.wake(call.batch_id, now)
+
+
+def _contact(batch: Batch, account: Account, spoken_of: Contact | None, asked: AskedTestCall) -> Contact:
+    """Who is called, with what the call says. Raises InvalidInput."""
+    item = {
+        "name": spoken_of.name if spoken_of else "",
+        "email": spoken_of.email if spoken_of else None,
+        "phones": [asked.phone],
+        "custom_fields": {**(spoken_of.custom_fields if spoken_of else {}), **asked.variables},
+    }
+    region = account.country or region_of_timezone(batch.call_settings.hours.timezone)
+    try:
+        (row,) = contacts_from_json([item], region)
+    except InvalidInput as invalid:
+        raise InvalidInput([_as_asked(error) for error in invalid.errors]) from None
+    if not asked.allow_missing_variables:
+        _refuse_missing(batch.script_content, row.contact)
+    return row.contact
 
 
 def _refuse_closed(job: Job, made: Batch, now: datetime) -> None:

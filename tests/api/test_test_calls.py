@@ -58,6 +58,11 @@ async def test_it_is_a_job_to_follow_that_speaks_of_the_batchs_first_contact(
     assert job["contact"]["phones"] == [MINE]
     assert (job["nombre"], job["payload"]["monto_deuda"]) == ("Juan Pérez", "50000")
     assert (job["contact"]["dni"], job["test_of"], job["max_attempts"]) == (None, open_batch, 1)
+    jobs = MongoJobs(container.database)
+    of, called = await jobs.get(f"{open_batch}-000001"), await jobs.get(job["job_id"])
+    assert of is not None
+    assert called is not None
+    assert called.speaks_of == of.person_keys != called.person_keys
     assert (await api.get(f"jobs/{job['job_id']}")).json()["job_id"] == job["job_id"]
     batch = await container.batches.get(job["batch_id"])
     assert (batch.status.value, batch.total_jobs, batch.no_calls_after) == (

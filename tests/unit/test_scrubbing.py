@@ -18,6 +18,7 @@ from tests.builders import NOW, make_contact, make_job, make_record, make_report
 
 OF_A_PERSON = {"contact", "person_keys", "name_words", "retired_phones", "history", "reason", "report"}
 """Changed, not dropped."""
+DROPPED = {"speaks_of"}
 WHILE_IN_HAND = {
     *("slot", "provider_slot", "worker_id", "lease_until", "attempt_id", "attempt", "heard_call_ids", "heard_at"),
     "settlement",
@@ -30,7 +31,7 @@ ATTEMPT_OF_A_PERSON = {"phone"}
 
 def test_every_field_of_a_job_is_decided_on() -> None:
     fields = {*Job.model_fields, *Job.model_computed_fields} - {"job_id"}
-    assert fields == (set(scrubbing._JOB) - {"_id", "untold_at", "untold_by"}) | OF_A_PERSON | WHILE_IN_HAND
+    assert fields == (set(scrubbing._JOB) - {"_id", "untold_at", "untold_by"}) | OF_A_PERSON | DROPPED | WHILE_IN_HAND
     assert set(CallReport.model_fields) == set(scrubbing._REPORT) | REPORT_OF_A_PERSON
 
 

@@ -68,10 +68,11 @@ def test_outside_hours_is_any_hour_and_only_if_it_was_asked_for() -> None:
 def test_who_picks_up_is_not_whom_the_call_speaks_of() -> None:
     fields = {"rut": "12345678-5", "monto": "1"}
     spoken_of = make_contact(name="Juan", dni="12345678-5", timezone="Pacific/Easter", custom_fields=fields)
-    job = job_of_test_call(made(), spoken_of, NOW)
+    job = job_of_test_call(made(), spoken_of, spoken_of, NOW)
     assert person_keys(job.contact) == [phone(1)]
     assert (job.contact.name, job.contact.custom_fields, job.contact.timezone) == ("Juan", fields, None)
     assert job.test_of == "batch-1"
+    assert job.speaks_of == person_keys(spoken_of)
 
 
 outcomes = st.builds(

@@ -13,7 +13,7 @@ from app.domain.accounts import Account
 from app.domain.batches import Batch, BatchStatus, ScheduleType
 from app.domain.contact_list import ListOrder
 from app.domain.contacts import Contact
-from app.domain.jobs import JobState
+from app.domain.jobs import Job, JobState
 from app.domain.person_caps import CapCounts, CapPeriod, PersonCap
 from app.domain.privacy import QUIET, Erasure, ErasureStatus
 from app.domain.recurrence import Frequency, RecurrenceRule
@@ -410,24 +410,77 @@ async def test_a_list_with_somebody_who_was_erased_has_one_contact_less_to_call(
         await until(lambda: has_status(world.campaigns, batch, BatchStatus.COMPLETED))
 
 
-async def test_a_test_call_that_spoke_of_her_to_somebody_else_is_erased_first(world: World) -> None:
-    contact = {"name": "María Sotomayor", "phones": ["+56910000001"], "custom_fields": {"deuda": "hipoteca 12"}}
-    test = make_job(
-        job_id="batch-test-000001",
-        batch_id="batch-test",
-        account_id=world.account.account_id,
-        test_of=world.waiting.batch_id,
-        contact=Contact.model_validate(contact),
-        state=JobState.IN_CALL,
-    )
+OPERATOR = "+56910000001"
+
+
+def spoken_test_call(world: World, **changes: Any) -> Job:
+    """To an operator's phone, with what María would hear."""
+    contact = {"name": "María Sotomayor", "phones": [OPERATOR], "custom_fields": {"deuda": "hipoteca 12"}}
+    defaults = {
+        "job_id": "batch-test-000001",
+        "batch_id": "batch-test",
+        "account_id": world.account.account_id,
+        "test_of": world.waiting.batch_id,
+        "contact": Contact.model_validate(contact),
+        "state": JobState.COMPLETED,
+    }
+    return make_job(**defaults | changes)
+
+
+@pytest.mark.parametrize("speaks_of", [None, [MOBILE, "id:123456785"]])
+async def test_a_test_call_that_spoke_of_her_to_somebody_else_is_erased_first(
+    world: World, speaks_of: list[str] | None
+) -> None:
+    """One of a release that did not note of whom, and one of today."""
+    test = spoken_test_call(world, state=JobState.IN_CALL, speaks_of=speaks_of)
     await MongoJobs(world.container.database).insert_many([test])
     erasure = await world.begin()
+    assert erasure.found.test_calls == (0 if speaks_of is None else 1)
     assert erasure.left > 0
     assert (await world.campaigns.jobs(world.waiting))[0].state is JobState.CANCELLED
     await world.campaigns.set_job(test, state=JobState.COMPLETED.value)
     await world.look_after_the_quiet(erasure)
     assert (await world.look_after_the_quiet(erasure)).status is ErasureStatus.COMPLETED
     assert await world.mentions() == []
+
+
+async def test_a_test_call_that_was_just_being_made_is_found_after_her_name_is_gone(world: World) -> None:
+    """It says nothing but her values, and is written after everything else of her was erased."""
+    nameless = Contact.model_validate({"name": "", "phones": [OPERATOR], "custom_fields": {"deuda": "hipoteca 12"}})
+    mine = Contact.model_validate({"name": "María Sotomayor", "phones": [OPERATOR], "custom_fields": {}})
+    erasure = await world.begin()
+    hers = spoken_test_call(world, contact=nameless, speaks_of=[MOBILE, "id:123456785"])
+    namesakes = spoken_test_call(
+        world, job_id="batch-test2-000001", batch_id="batch-test2", contact=mine, speaks_of=["+56900000002"]
+    )
+    await MongoJobs(world.container.database).insert_many([hers, namesakes])
+    await world.look_after_the_quiet(erasure)
+    assert (await world.look_after_the_quiet(erasure)).status is ErasureStatus.COMPLETED
+    left = await world.mentions()
+    assert left
+    assert all(place.startswith("jobs/batch-test2-000001/") for place in left)
+
+
+async def test_an_export_has_what_test_calls_said_of_the_person_and_nothing_of_others(world: World) -> None:
+    hers = spoken_test_call(world, speaks_of=[MOBILE, "id:123456785"])
+    await MongoJobs(world.container.database).insert_many([hers])
+    exported = await exported_of(world, MOBILE, RUT)
+    (call,) = exported["test_calls"]
+    assert (call["name"], call["custom_fields"]) == ("María Sotomayor", {"deuda": "hipoteca 12"})
+    assert OPERATOR not in json.dumps(exported)
+    # The operator has been called, and has no right to what was said of María.
+    operators = await exported_of(world, OPERATOR, None)
+    (job,) = operators["jobs"]
+    assert job["contact"]["phones"] == [OPERATOR]
+    assert operators["test_calls"] == []
+    said = json.dumps(operators, ensure_ascii=False)
+    assert not any(secret in said for secret in ("María", "hipoteca", MOBILE, "123456785"))
+
+
+async def exported_of(world: World, phone: str | None, identifier: str | None) -> dict[str, Any]:
+    _, blocks = await world.container.privacy.export.file(Asked(world.account.account_id, phone, identifier))
+    exported: dict[str, Any] = json.loads(b"".join([block async for block in blocks]))
+    return exported
 
 
 async def test_what_retell_learns_late_is_not_taken_in(world: World) -> None:

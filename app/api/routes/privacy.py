@@ -87,9 +87,10 @@ async def get_erasure(
     responses={**_EXPORT, **problems(400, 404, 409)},
 )
 async def export_person(body: NamePerson, administrator: AdministratorDep, container: ContainerDep) -> Response:
-    """A JSON object with a list for each place: jobs with their calls, transcripts and links, contacts of series, rows
-    of uploads, webhooks sent, do-not-call entries, and who changed one of the jobs. Not in an address, so that no log
-    shows the number. Sent while it is read: a connection that ends without the last chunk is half a file.
+    """A JSON object with a list for each place: jobs with their calls, transcripts and links, what test calls to other
+    phones say of the person, contacts of series, rows of uploads, webhooks sent, do-not-call entries, and who changed
+    one of the jobs. Not in an address, so that no log shows the number. Sent while it is read: a connection that ends
+    without the last chunk is half a file.
     """
     administrator.require_account(body.account_id)
     name, blocks = await container.privacy.export.file(body.to_asked())

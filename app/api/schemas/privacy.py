@@ -52,6 +52,7 @@ class FoundReply(Reply):
     series_contacts: int = Field(description="Contacts of recurring batches.")
     upload_rows: int = Field(description="Rows of files that are not batches yet, or can be made one again.")
     webhook_deliveries: int
+    test_calls: int = Field(description="To phones of your own, with this person's name and values.")
     do_not_call_entries: int = Field(description="They stand on, and no longer show whom they are about.")
     other_phones: int = Field(description="Numbers besides the one asked for.")
     other_identifiers: int
@@ -117,6 +118,7 @@ def _found(found: Found) -> FoundReply:
         series_contacts=found.contacts,
         upload_rows=found.upload_rows,
         webhook_deliveries=found.deliveries,
+        test_calls=found.test_calls,
         do_not_call_entries=found.do_not_call,
         other_phones=found.other_phones,
         other_identifiers=found.other_ids,
