@@ -89,6 +89,7 @@ KINDS: dict[int, ProblemKind] = {
             "last_admin",
             "not_a_user",
             "person_too_wide",
+            "results_changed_meanwhile",
             "results_while_importing",
             "still_importing",
             "test_call_goes_on",

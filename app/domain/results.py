@@ -1,6 +1,7 @@
 """What is exported of a batch: a table with a line for each contact, or for each call to one. Pure."""
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -10,13 +11,18 @@ from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from app.domain.calls import CallReport
+from app.domain.errors import Conflict
 from app.domain.jobs import AttemptRecord, Job, JobState, WaitingFor
 from app.domain.messages import Language, Message, render
 from app.domain.outcomes import HEARD
 from app.domain.tables_written import WrittenCell
 
-COLLECTED_SUFFIX = "_cliente"
-"""The agent's variables whose names end so are results; the others are its own affair."""
+_COLLECTED_SUFFIX = "_cliente"
+
+
+def is_result(name: str) -> bool:
+    """Whether a variable of the agent's is a result by its name; the others are its own affair."""
+    return name.endswith(_COLLECTED_SUFFIX)
 
 
 class Per(StrEnum):
@@ -59,7 +65,7 @@ class ResultColumn(StrEnum):
     BILLED_SECONDS = "billed_seconds"
     CALL_COST = "call_cost"
     COLLECTED = "collected"
-    """A column for each variable."""
+    """A column for each variable, and as long as calls may bring new ones a last column for these."""
     SUMMARY = "summary"
     RECORDING_URL = "recording_url"
     CALL_ID = "call_id"
@@ -115,6 +121,8 @@ class Shape(NamedTuple):
     phones: int = 0
     custom_fields: Sequence[str] = ()
     collected: Sequence[str] = ()
+    grows: bool = False
+    """Whether a job was not final, so that variables may come that `collected` does not know."""
 
 
 class ShapePart(NamedTuple):
@@ -124,6 +132,7 @@ class ShapePart(NamedTuple):
     phones: int
     custom_fields: list[list[str]]
     collected: list[list[str]]
+    grows: bool
 
 
 class Line(NamedTuple):
@@ -143,7 +152,8 @@ class Line(NamedTuple):
 
 
 class Results(Protocol):
-    """A batch's jobs in the order of its contacts, a piece at a time: each from behind the job with the id `after`.
+    """A batch's jobs in the order of its contacts, a piece at a time: each from behind the job with the id `after`, and
+    up to the one with the id `until`.
 
     Nothing is held between two pieces, and a job that is worked on meanwhile is neither left out nor repeated.
     """
@@ -158,6 +168,7 @@ class Results(Protocol):
         states: Sequence[JobState] | None,
         waiting_for: Sequence[WaitingFor] | None,
         after: str | None,
+        until: str,
         limit: int,
     ) -> list[Job]: ...
 
@@ -168,6 +179,7 @@ class ResultTable:
     def __init__(self, columns: Sequence[ResultColumn], shape: Shape, timezone: str, language: Language) -> None:
         self._columns = columns
         self._shape = shape
+        self._known = frozenset(shape.collected)
         self._timezone = timezone
         self._zone = ZoneInfo(timezone)
         self._language = language
@@ -176,6 +188,7 @@ class ResultTable:
         return [text for column in self._columns for text in self._headers(column)]
 
     def row(self, line: Line) -> list[WrittenCell]:
+        """Raises Conflict if a variable has no column, because it came by a call to somebody who was done with."""
         cells: list[WrittenCell] = []
         for column in self._columns:
             if column in _ONE_CELL:
@@ -192,7 +205,8 @@ class ResultTable:
             case ResultColumn.CUSTOM_FIELDS:
                 return list(self._shape.custom_fields)
             case ResultColumn.COLLECTED:
-                return list(self._shape.collected)
+                others = [render("result_other_collected", self._language)] * self._shape.grows
+                return [*self._shape.collected, *others]
             case _:
                 return [render(f"result_{column.value}", self._language, timezone=self._timezone)]
 
@@ -207,7 +221,7 @@ class ResultTable:
             case ResultColumn.COLLECTED:
                 report = line.report
                 found = report.collected_variables if report else {}
-                return [found.get(name) for name in self._shape.collected]
+                return [*(found.get(name) for name in self._shape.collected), *self._others(found)]
             case ResultColumn.STATUS:
                 return [self._say(f"job_status_{line.status}")]
             case ResultColumn.REASON:
@@ -221,6 +235,15 @@ class ResultTable:
             case ResultColumn.ENDED:
                 return [self._local(record.ended_at) if record else None]
         raise AssertionError(column)  # pragma: no cover - a test makes a table of all of them
+
+    def _others(self, found: Mapping[str, str]) -> list[WrittenCell]:
+        """The cell of what was collected for the first time since the header was made, if there is one."""
+        others = {name: value for name, value in found.items() if name not in self._known and is_result(name)}
+        if self._shape.grows:
+            return [json.dumps(others, ensure_ascii=False) if others else None]
+        if others:
+            raise Conflict("results_changed_meanwhile")
+        return []
 
     def _say(self, code: str) -> str:
         return render(code, self._language)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from pymongo import ASCENDING
 
-from app.domain.jobs import Job, JobState, WaitingFor
+from app.domain.jobs import FINAL, Job, JobState, WaitingFor
 from app.domain.results import ShapePart
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import from_document
@@ -37,6 +37,7 @@ class MongoResults(Repository):
                     },
                     "phones": {"$max": {"$size": "$contact.phones"}},
                     "last": {"$max": "$_id"},
+                    "grows": {"$max": {"$not": [{"$in": ["$state", sorted(FINAL)]}]}},
                 }
             },
         ]
@@ -48,6 +49,7 @@ class MongoResults(Repository):
             phones=max(group["phones"] for group in groups),
             custom_fields=[group["_id"]["custom"] for group in groups],
             collected=[group["_id"]["collected"] for group in groups],
+            grows=any(group["grows"] for group in groups),
         )
 
     @guarded
@@ -58,9 +60,11 @@ class MongoResults(Repository):
         states: Sequence[JobState] | None,
         waiting_for: Sequence[WaitingFor] | None,
         after: str | None,
+        until: str,
         limit: int,
     ) -> list[Job]:
         match = _behind(batch_id, after)
+        match["_id"] |= {"$lte": until}
         if states is not None:
             match["state"] = {"$in": [state.value for state in states]}
         if waiting_for is not None:

@@ -12,7 +12,6 @@ from app.domain.jobs import Job
 from app.domain.messages import Language, render
 from app.domain.ports import Batches, Time
 from app.domain.results import (
-    COLLECTED_SUFFIX,
     USUAL,
     Line,
     Per,
@@ -20,6 +19,7 @@ from app.domain.results import (
     Results,
     ResultTable,
     Shape,
+    is_result,
     merged,
 )
 from app.domain.tables_written import WrittenRow, WrittenSheet
@@ -53,10 +53,12 @@ class ResultService:
         self._time = time
 
     async def file(self, batch_id: str, wanted: Wanted, language: Language) -> ResultFile:
-        """Each contact as it is when its line is read. The columns are those that are known at the beginning.
+        """The contacts that are there at the beginning, each as it is when its line is read; and the columns are those
+        that are known then.
 
         Raises NotFound, and Conflict for a batch whose contacts are still being written; NotFound at the last line too,
-        if the batch was removed meanwhile: what was left of it is not its results.
+        if the batch was removed meanwhile: what was left of it is not its results; and Conflict in the middle, if it
+        was over, went on, and a call brought a variable that has no column.
         """
         batch = await self._readable(batch_id)
         name = render(f"results_per_{wanted.per.value}", language)
@@ -68,21 +70,24 @@ class ResultService:
         self, batch: Batch, wanted: Wanted, language: Language
     ) -> AsyncGenerator[Sequence[WrittenRow], None]:
         columns = wanted.columns or USUAL[wanted.per]
-        table = ResultTable(columns, await self._shape(batch.batch_id), batch.call_settings.hours.timezone, language)
+        shape, last = await self._shape(batch.batch_id)
+        table = ResultTable(columns, shape, batch.call_settings.hours.timezone, language)
         obstacle = await self._explaining.obstacle(batch)
         yield [table.header()]
-        async for jobs in self._pages(batch.batch_id, wanted.status):
+        async for jobs in self._pages(batch.batch_id, wanted.status, last):
             rows = [table.row(line) for job in jobs for line in self._lines(job, batch, obstacle, wanted.per)]
             if rows:
                 yield rows
         await self._readable(batch.batch_id)
 
-    async def _pages(self, batch_id: str, status: ShownStatus | None) -> AsyncGenerator[list[Job], None]:
+    async def _pages(
+        self, batch_id: str, status: ShownStatus | None, last: str | None
+    ) -> AsyncGenerator[list[Job], None]:
         states, waiting_for = stored_as(status)
         after: str | None = None
-        while True:
+        while last is not None:
             jobs = await self._results.page(
-                batch_id, states=states, waiting_for=waiting_for, after=after, limit=PAGE_JOBS
+                batch_id, states=states, waiting_for=waiting_for, after=after, until=last, limit=PAGE_JOBS
             )
             if jobs:
                 yield jobs
@@ -90,17 +95,18 @@ class ResultService:
                 return
             after = jobs[-1].job_id
 
-    async def _shape(self, batch_id: str) -> Shape:
-        phones = 0
+    async def _shape(self, batch_id: str) -> tuple[Shape, str | None]:
+        """And the id of the last job; None if there is none."""
+        phones, grows = 0, False
         custom: dict[tuple[str, ...], None] = {}
         collected: dict[tuple[str, ...], None] = {}
         after: str | None = None
         while (part := await self._results.shape(batch_id, after)) is not None:
-            after, phones = part.last, max(phones, part.phones)
+            after, phones, grows = part.last, max(phones, part.phones), grows or part.grows
             custom |= dict.fromkeys(map(tuple, part.custom_fields))
             collected |= dict.fromkeys(map(tuple, part.collected))
-        names = [name for name in merged(collected) if name.endswith(COLLECTED_SUFFIX)]
-        return Shape(phones, merged(custom), names)
+        names = [name for name in merged(collected) if is_result(name)]
+        return Shape(phones, merged(custom), names, grows), after
 
     def _lines(self, job: Job, batch: Batch, obstacle: Obstacle | None, per: Per) -> list[Line]:
         status = JobView(job, batch).status.value

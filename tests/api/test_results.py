@@ -20,7 +20,7 @@ import uvicorn
 from app.api.downloads import Download
 from app.bootstrap import Container, ResultFiles
 from app.domain.batches import BatchStatus
-from app.domain.errors import DatabaseUnavailable
+from app.domain.errors import Conflict, DatabaseUnavailable
 from app.domain.jobs import FINAL, IN_FLIGHT, AttemptRecord, Job, JobState, WaitingFor
 from app.domain.messages import Language, Message, render
 from app.domain.outcomes import HEARD, Disposition
@@ -28,6 +28,7 @@ from app.domain.results import USUAL, Per, ResultColumn
 from app.integrations.spreadsheets.csv_writer import CsvFiles, harmless
 from app.integrations.spreadsheets.workbook_files import Workbooks
 from app.main import create_app
+from app.repositories.documents import plain
 from app.repositories.jobs import MongoJobs
 from app.repositories.results import MongoResults
 from app.services.jobs import ShownStatus
@@ -35,7 +36,7 @@ from app.services.results import Wanted
 from scripts.retell_simulator.server import bind
 from tests.api.conftest import ACCOUNT, CREDENTIALS, batch_body, problem, running
 from tests.api.test_access import somebody
-from tests.builders import NOW, make_attempt, make_contact, make_job, make_report
+from tests.builders import NOW, make_attempt, make_contact, make_job, make_record, make_report
 from tests.conftest import make_settings
 
 Batch = dict[str, Any]
@@ -173,6 +174,7 @@ def expected_contact(job: dict[str, Any], custom: list[str], collected: list[str
         last["duration_seconds"] if last else None,
         job["cost"],
         *(variables.get(name) for name in collected),
+        None,
         summary if isinstance(summary, str) else None,
         of_last.get("recording_url"),
         job["job_id"],
@@ -215,7 +217,7 @@ async def test_every_contact_as_its_job_says(api: httpx.AsyncClient, full: str) 
     assert [name for name in custom if name in SHEET] == SHEET
     collected = header[18:20]
     assert sorted(collected) == ["=monto_cliente", "fecha_cliente"]
-    assert header[20:] == ["Resumen", "Grabación", "Id del job"]
+    assert header[20:] == ["Otras variables", "Resumen", "Grabación", "Id del job"]
     jobs = await told(api, full)
     assert len(jobs) == 41
     for job, row in zip(jobs, rows, strict=True):
@@ -506,6 +508,56 @@ async def test_jobs_that_move_meanwhile_are_neither_left_out_nor_repeated(
         states.append(states.pop(0))
         await jobs.update_many({"batch_id": full}, {"$set": {"state": states[0], "waiting_for": "retry"}})
     assert ids[1:] == [f"{full}-{number:06d}" for number in range(1, 42)]
+
+
+LATE = {"deuda_cliente": "sí, el 5", "fecha_cliente": "lunes", "interna": "7"}
+
+
+async def collect(container: Container, batch_id: str, number: int) -> None:
+    """The last call to a contact is over and has collected LATE; a contact is added."""
+    jobs = container.database.collection("jobs")
+    job = make_job(job_id=f"{batch_id}-{number:06d}", history=[make_record(call_id="call-late")])
+    report = make_report(call_id="call-late", collected_variables=LATE)
+    changes = {"history": plain(job.history), "report": plain(report), "attempts": 1}
+    await jobs.update_one({"_id": job.job_id}, {"$set": changes})
+    late = make_contact(4, custom_fields={"nuevo": "x"})
+    new = make_job(job_id=f"{batch_id}-000900", batch_id=batch_id, account_id="acc-chile-001", contact=late)
+    await MongoJobs(container.database).insert_many([new])
+
+
+@pytest.mark.parametrize("per", Per)
+async def test_what_is_collected_after_the_header_was_made_is_in_the_last_column(
+    full: str, container: Container, per: Per
+) -> None:
+    _, sheet = await container.results.file(full, Wanted(per), "es")
+    rows: list[Any] = []
+    async for chunk in sheet.chunks:
+        if not rows:
+            await collect(container, full, 41)
+        rows += chunk
+    header = list(rows[0])
+    job_id, others, known = (header.index(name) for name in ("Id del job", "Otras variables", "fecha_cliente"))
+    assert rows[-1][job_id] == f"{full}-000041", "who came later is in the next file, with columns of his own"
+    assert (rows[-1][others], rows[-1][known]) == ('{"deuda_cliente": "sí, el 5"}', "lunes")
+    assert {row[others] for row in rows[1:-1]} == {None}
+    assert {len(row) for row in rows} == {len(header)}
+
+
+async def test_where_nobody_was_to_be_called_any_more_nothing_is_left_out_silently(
+    full: str, container: Container
+) -> None:
+    """A column that stays empty in every file of a batch that is over would only be in the way."""
+    over = {"$set": {"state": "failed"}, "$unset": {"waiting_for": "", "attempt": ""}}
+    await container.database.collection("jobs").update_many({"batch_id": full}, over)
+    _, sheet = await container.results.file(full, Wanted(Per.CONTACT), "es")
+    header = (await anext(sheet.chunks))[0]
+    assert "Otras variables" not in header
+    await collect(container, full, 41)
+    with pytest.raises(Conflict, match="results_changed_meanwhile"):
+        async for _ in sheet.chunks:
+            pass
+    _, sheet = await container.results.file(full, Wanted(Per.CONTACT), "es")
+    assert {"deuda_cliente", "nuevo", "Teléfono 4"} <= set((await anext(sheet.chunks))[0])
 
 
 @pytest.mark.parametrize("suffix", ["csv", "xlsx"])

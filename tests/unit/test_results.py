@@ -35,10 +35,10 @@ def test_orders_that_contradict_one_another_lose_no_column() -> None:
 
 @pytest.mark.parametrize("language", ["es", "en"])
 def test_every_column_has_a_header_and_cells_below_it(language: Language) -> None:
-    shape = Shape(phones=2, custom_fields=["x", "y", "z"], collected=["a_cliente"])
+    shape = Shape(phones=2, custom_fields=["x", "y", "z"], collected=["a_cliente"], grows=True)
     table = ResultTable(list(ResultColumn), shape, "America/Santiago", language)
     header = table.header()
-    assert len(header) == len(ResultColumn) - 3 + 6
+    assert len(header) == len(ResultColumn) - 3 + 7
     assert len(set(header)) == len(header)
     for record in (None, *(make_record(disposition=disposition) for disposition in Disposition)):
         for status in ShownStatus:

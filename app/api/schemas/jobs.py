@@ -12,7 +12,7 @@ from app.domain.jobs import AttemptRecord, Job, JobState
 from app.domain.messages import Language, Message
 from app.domain.money import charge_for
 from app.domain.outcomes import Disposition
-from app.domain.results import COLLECTED_SUFFIX
+from app.domain.results import is_result
 from app.services.jobs import JobView, ShownStatus
 
 _CALLING = frozenset({JobState.DIALING, JobState.IN_CALL, JobState.VERIFYING})
@@ -176,7 +176,7 @@ def _fields(view: JobView, account: Account | None, language: Language) -> dict[
 
 def _collected(report: CallReport | None) -> dict[str, str]:
     found = report.collected_variables if report else {}
-    return {name: value for name, value in found.items() if name.endswith(COLLECTED_SUFFIX)}
+    return {name: value for name, value in found.items() if is_result(name)}
 
 
 def _estimated_cost(view: JobView, account: Account | None) -> Decimal:

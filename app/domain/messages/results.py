@@ -25,6 +25,7 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
     "result_duration_seconds": {"es": "Duración (segundos)", "en": "Duration (seconds)"},
     "result_billed_seconds": {"es": "Segundos cobrados", "en": "Billed seconds"},
     "result_call_cost": {"es": "Costo de la llamada", "en": "Cost of the call"},
+    "result_other_collected": {"es": "Otras variables", "en": "Other variables"},
     "result_summary": {"es": "Resumen", "en": "Summary"},
     "result_recording_url": {"es": "Grabación", "en": "Recording"},
     "result_call_id": {"es": "Id de la llamada", "en": "Call id"},
@@ -52,6 +53,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
             "The file could not be written: the server lacks temporary space or memory. "
             "Ask for fewer columns, or the CSV."
         ),
+    },
+    "results_changed_meanwhile": {
+        "es": "Un contacto con el que se había terminado fue llamado de nuevo mientras tanto. Vuelva a descargar.",
+        "en": "A contact that was done with was called again meanwhile. Download it again.",
     },
     "results_while_importing": {
         "es": "Los contactos del batch todavía se están cargando. Descargue los resultados cuando termine.",
