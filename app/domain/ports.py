@@ -411,12 +411,12 @@ class JobQueue(Protocol):
 
     async def release(
         self, job: Job, now: datetime, *, waiting_for: WaitingFor, reason: Message | None, due_at: datetime | None
-    ) -> Job | None:
-        """Back to pending, no attempt used. `due_at` None keeps it."""
+    ) -> bool:
+        """Back to pending, no attempt used. `due_at` None keeps it. False here and below: no longer as `job` shows."""
 
     async def end_unsent(
         self, job: Job, state: JobState, reason: Message, now: datetime, untold: Sequence[Untold] = ()
-    ) -> Job | None: ...
+    ) -> bool: ...
     async def intend(self, job: Job, attempt: Attempt, *, lease: timedelta) -> Job | None:
         """Leased → dialing. `updated_at` of the answer is the database's own time of the intent."""
 
@@ -433,7 +433,7 @@ class JobQueue(Protocol):
     async def settle(self, job: Job, settlement: Settlement, report: CallReport | None) -> Job | None: ...
     async def finish(
         self, job: Job, step: NextStep, record: AttemptRecord, now: datetime, untold: Sequence[Untold] = ()
-    ) -> Job | None: ...
+    ) -> bool: ...
 
 
 class DoNotCallList(Protocol):

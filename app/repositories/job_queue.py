@@ -18,7 +18,6 @@ from app.domain.batches import BATCH_ZONE
 from app.domain.calls import CallReport
 from app.domain.jobs import (
     IN_FLIGHT,
-    MOVES,
     PRIORITIES,
     Attempt,
     AttemptRecord,
@@ -33,7 +32,8 @@ from app.domain.retry_policy import NextStep
 from app.domain.timeline import SYSTEM, JobEvent
 from app.domain.untold import Untold
 from app.repositories.database import Database, Document, Repository, guarded
-from app.repositories.documents import from_document, optional, plain, readable, set_or_unset
+from app.repositories.documents import from_document, optional, plain, readable
+from app.repositories.job_moves import JobMoves
 from app.repositories.jobs import only_duplicates
 from app.repositories.timelines import WITHOUT_TIMELINE, appended, pushed
 from app.repositories.together import Together
@@ -57,6 +57,9 @@ class MongoJobQueue(Repository):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._jobs = database.collection("jobs")
+        self._moves = JobMoves(database)
+        self._leases: Together[None, list[UpdateOne], None] = Together(self._lease)
+        self._leased_by: Together[str, list[str], dict[str, Document]] = Together(self._read_leased)
         self._held: Together[str, Sequence[str], list[Document]] = Together(self._held_of_persons)
 
     # Claiming ------------------------------------------------------------------------------------------------------
@@ -77,7 +80,6 @@ class MongoJobQueue(Repository):
         cursor = await self._jobs.aggregate([{"$match": {"provider_slot": {"$gte": 0}}}, taken], hint="provider_slot")
         return {slot async for document in cursor for slot in document["slots"]}
 
-    @guarded
     async def claim(
         self,
         batch_id: str,
@@ -99,8 +101,7 @@ class MongoJobQueue(Repository):
             "zone": {"$in": list(zones)},
             "due_at": {"$lte": now},
         }
-        cursor = self._jobs.find(due, {"_id": True}).sort([("priority", -1), ("due_at", ASCENDING)]).limit(most)
-        ids = [document["_id"] async for document in cursor]
+        ids = await self._first(due, most)
         if not ids:
             return []
         # Two workers that take the same free slots in the same order collide at each; shuffled, at few.
@@ -113,17 +114,32 @@ class MongoJobQueue(Repository):
             )
             for job_id, pair in zip(ids, pairs, strict=True)
         ]
+        await self._leases.ask(None, updates)
+        leased = await self._leased_by.ask(worker_id, ids)
+        jobs = [readable(Job, leased[job_id]) for job_id in ids if job_id in leased]
+        return [job for job in jobs if job is not None and job.attempt_id == attempts[job.job_id]]
+
+    @guarded
+    async def _first(self, due: Document, most: int) -> list[str]:
+        """The ids of those that are due first."""
+        cursor = self._jobs.find(due, {"_id": True}).sort([("priority", -1), ("due_at", ASCENDING)]).limit(most)
+        return [document["_id"] async for document in cursor]
+
+    @guarded
+    async def _lease(self, _: None, asked: Sequence[list[UpdateOne]]) -> None:
         try:
-            await self._jobs.bulk_write(updates, ordered=False)
+            await self._jobs.bulk_write([update for updates in asked for update in updates], ordered=False)
         except BulkWriteError as error:
             # A duplicate key is a slot of either kind that another worker was quicker to take: that job stays pending.
             if not only_duplicates(error):
                 raise
+
+    @guarded
+    async def _read_leased(self, worker_id: str, asked: Sequence[list[str]]) -> dict[str, Document]:
         # The hint: with few jobs leased, MongoDB may think that going through all of those is as good.
+        ids = [job_id for each in asked for job_id in each]
         mine = {"_id": {"$in": ids}, "state": JobState.LEASED.value, "worker_id": worker_id}
-        cursor = self._jobs.find(mine, WITHOUT_TIMELINE).hint([("_id", ASCENDING)])
-        jobs = [readable(Job, document) async for document in cursor]
-        return [job for job in jobs if job is not None and job.attempt_id == attempts[job.job_id]]
+        return {document["_id"]: document async for document in self._jobs.find(mine, WITHOUT_TIMELINE, hint="_id_")}
 
     @guarded
     async def earliest_due(self, batch_id: str, zone: str = BATCH_ZONE) -> datetime | None:
@@ -237,7 +253,6 @@ class MongoJobQueue(Repository):
 
     # Moves of the holder -------------------------------------------------------------------------------------------
 
-    @guarded
     async def release(
         self,
         job: Job,
@@ -246,7 +261,7 @@ class MongoJobQueue(Repository):
         waiting_for: WaitingFor,
         reason: Message | None,
         due_at: datetime | None,
-    ) -> Job | None:
+    ) -> bool:
         """Back to pending without using an attempt. `due_at` None keeps the one it had."""
         changes: dict[str, Any] = {"waiting_for": waiting_for, "reason": reason, "attempt": None}
         if due_at is not None:
@@ -256,48 +271,33 @@ class MongoJobQueue(Repository):
         else:
             event = JobEvent.PUT_BACK if reason is None else JobEvent.REFUSED
         told = pushed(event, JobState.PENDING, now, _holder(job), reason=reason, waiting_for=waiting_for, due_at=due_at)
-        return await self._move(job, JobState.PENDING, now, {**changes, **dict.fromkeys(_HELD)}, told)
+        return await self._moves.let_go(job, JobState.PENDING, now, {**changes, **dict.fromkeys(_HELD)}, told)
 
-    @guarded
     async def end_unsent(
         self, job: Job, state: JobState, reason: Message, now: datetime, untold: Sequence[Untold] = ()
-    ) -> Job | None:
+    ) -> bool:
         """Leased → final: there is nothing to dial."""
         changes = {"reason": reason, "waiting_for": None, "attempt": None, "finished_at": now}
         told = pushed(JobEvent(state.value), state, now, _holder(job), reason=reason)
         changes |= {**dict.fromkeys(_HELD), **to_be_told(untold, now, by=_holder(job))}
-        return await self._move(job, state, now, changes, told | pushed_untold(untold))
+        return await self._moves.let_go(job, state, now, changes, told | pushed_untold(untold))
 
-    @guarded
     async def intend(self, job: Job, attempt: Attempt, *, lease: timedelta) -> Job | None:
         """Leased → dialing: from here on the phone may ring. The lease begins anew, to outlast the request."""
-        _check_move(job, JobState.DIALING)
-        return optional(
-            Job,
-            await self._jobs.find_one_and_update(
-                {"_id": job.job_id, "state": JobState.LEASED.value, "fence": job.fence},
-                [
-                    {
-                        "$set": {
-                            "state": JobState.DIALING.value,
-                            "attempt": {"$literal": plain(attempt)},
-                            "lease_until": _from_now(lease),
-                            "updated_at": "$$NOW",
-                            "timeline": appended(
-                                JobEvent.INTENT_STORED,
-                                JobState.DIALING,
-                                _holder(job),
-                                attempt=attempt.number,
-                                phone_index=attempt.phone_index,
-                            ),
-                        }
-                    },
-                    {"$unset": ["reason", "report"]},
-                ],
-                projection=WITHOUT_TIMELINE,
-                return_document=ReturnDocument.AFTER,
+        stored = {
+            "state": JobState.DIALING.value,
+            "attempt": {"$literal": plain(attempt)},
+            "lease_until": _from_now(lease),
+            "updated_at": "$$NOW",
+            "timeline": appended(
+                JobEvent.INTENT_STORED,
+                JobState.DIALING,
+                _holder(job),
+                attempt=attempt.number,
+                phone_index=attempt.phone_index,
             ),
-        )
+        }
+        return await self._moves.keep_by(job, JobState.DIALING, [{"$set": stored}, {"$unset": ["reason", "report"]}])
 
     async def others_of_person(self, job: Job, since: datetime | None) -> list[OtherJob]:
         """A job that is in somebody's hands holds a slot, so without `since` no more than the account's limit is read,
@@ -337,12 +337,10 @@ class MongoJobQueue(Repository):
         match = {"_id": job.job_id, "state": job.state.value, "fence": job.fence}
         return optional(Job, await self._jobs.find_one(match, WITHOUT_TIMELINE))
 
-    @guarded
     async def mark_verifying(self, job: Job, now: datetime) -> Job | None:
         told = pushed(JobEvent.VERIFYING, JobState.VERIFYING, now, _holder(job))
-        return await self._move(job, JobState.VERIFYING, now, {}, told)
+        return await self._moves.keep(job, JobState.VERIFYING, now, {}, told)
 
-    @guarded
     async def mark_in_call(self, job: Job, report: CallReport, now: datetime) -> Job | None:
         assert job.attempt is not None  # noqa: S101 - MOVES lets only jobs with an attempt come here
         changes = {
@@ -353,16 +351,14 @@ class MongoJobQueue(Repository):
         }
         event = JobEvent.IN_CALL if job.state is JobState.DIALING else JobEvent.FOUND
         told = pushed(event, JobState.IN_CALL, now, _holder(job), call_id=report.call_id)
-        return await self._move(job, JobState.IN_CALL, now, changes, told)
+        return await self._moves.keep(job, JobState.IN_CALL, now, changes, told)
 
-    @guarded
     async def mark_uncertain(self, job: Job, now: datetime) -> Job | None:
         assert job.attempt is not None  # noqa: S101 - as above
         changes = {"attempt.placed_by": job.attempt.placed_by or now}
         told = pushed(JobEvent.UNCERTAIN, JobState.UNCERTAIN, now, _holder(job), call_id=job.attempt.call_id)
-        return await self._move(job, JobState.UNCERTAIN, now, changes, told)
+        return await self._moves.keep(job, JobState.UNCERTAIN, now, changes, told)
 
-    @guarded
     async def settle(self, job: Job, settlement: Settlement, report: CallReport | None) -> Job | None:
         """To settling: what happened and what it costs are stored; the effects follow."""
         changes: dict[str, Any] = {"settlement": settlement, "disposition": settlement.outcome.disposition}
@@ -376,12 +372,11 @@ class MongoJobQueue(Repository):
             disposition=settlement.outcome.disposition,
             cost=settlement.charge.cost,
         )
-        return await self._move(job, JobState.SETTLING, settlement.decided_at, changes, told)
+        return await self._moves.keep(job, JobState.SETTLING, settlement.decided_at, changes, told)
 
-    @guarded
     async def finish(
         self, job: Job, step: NextStep, record: AttemptRecord, now: datetime, untold: Sequence[Untold] = ()
-    ) -> Job | None:
+    ) -> bool:
         """Settling → pending or final. The slot is free from here on."""
         changes: dict[str, Any] = {
             "waiting_for": step.waiting_for,
@@ -412,30 +407,7 @@ class MongoJobQueue(Repository):
         )
         history = {"history": {"$each": [plain(record)], "$slice": -HISTORY_KEPT}}
         changes |= to_be_told(untold, now, by=_holder(job))
-        return await self._move(job, step.state, now, changes, told | history | pushed_untold(untold))
-
-    async def _move(self, job: Job, to: JobState, now: datetime, changes: dict[str, Any], push: Document) -> Job | None:
-        """The one door between states; `push` is its event in the timeline, and more.
-
-        None: the job is no longer in the state and at the fence that `job` shows.
-        """
-        _check_move(job, to)
-        update = set_or_unset({"state": to, "updated_at": now, **changes})
-        update["$push"] = push
-        return optional(
-            Job,
-            await self._jobs.find_one_and_update(
-                {"_id": job.job_id, "state": job.state.value, "fence": job.fence},
-                update,
-                projection=WITHOUT_TIMELINE,
-                return_document=ReturnDocument.AFTER,
-            ),
-        )
-
-
-def _check_move(job: Job, to: JobState) -> None:
-    if to not in MOVES[job.state]:
-        raise ValueError(f"a job cannot go from {job.state.value} to {to.value}")
+        return await self._moves.let_go(job, step.state, now, changes, told | history | pushed_untold(untold))
 
 
 def _holder(job: Job) -> str:

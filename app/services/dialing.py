@@ -336,7 +336,7 @@ class Dialing:
             self._control,
             lambda: self._queue.release(job, self._time.now(), waiting_for=waiting_for, reason=reason, due_at=due_at),
         )
-        if released is None:
+        if not released:
             # Somebody adopted the job meanwhile: the attempt, and the money for it, are theirs.
             return
         await self._funding.release(job, attempt)

@@ -94,12 +94,11 @@ class Settling:
         )
         now = self._time.now()
         untold = after_call(job, step, account.webhook_events, now)
-        finished = await self._queue.finish(job, step, _record(job, step), now, untold)
-        if finished is not None:
+        if await self._queue.finish(job, step, _record(job, step), now, untold):
             self._metrics.call_ended(settlement.outcome.disposition)
             now = self._time.now()
-            await self._batches.wake(job.batch_id, step.due_at or now, _pace(finished, now - attempt.intent_at))
-            _say(finished, settlement, step)
+            await self._batches.wake(job.batch_id, step.due_at or now, _pace(job, step, now - attempt.intent_at))
+            _say(settlement, step)
 
     async def _account(self, job: Job) -> Account:
         account = await self._accounts.get(job.account_id)
@@ -164,19 +163,18 @@ def _record(job: Job, step: NextStep) -> AttemptRecord:
     )
 
 
-def _pace(finished: Job, took: timedelta) -> Pace:
-    """What the call adds to its batch's pace."""
-    spent = finished.reason is not None and finished.reason.code == "max_attempts_reached"
-    final = finished.state.is_final
+def _pace(job: Job, step: NextStep, took: timedelta) -> Pace:
+    """What the call of `job` adds to its batch's pace."""
+    spent = step.reason is not None and step.reason.code == "max_attempts_reached"
     return Pace(
         calls=1,
         seconds=took.total_seconds(),
-        ended=int(final and not spent),
-        calls_of_finished=len(finished.history) if final else 0,
+        ended=int(step.state.is_final and not spent),
+        calls_of_finished=len(job.history) + 1 if step.state.is_final else 0,
     )
 
 
-def _say(job: Job, settlement: Settlement, step: NextStep) -> None:
+def _say(settlement: Settlement, step: NextStep) -> None:
     """One line a call: what happened and what follows."""
     common = {
         "disposition": settlement.outcome.disposition.value,
@@ -184,8 +182,8 @@ def _say(job: Job, settlement: Settlement, step: NextStep) -> None:
         "billed_seconds": settlement.charge.seconds,
         "cost": str(settlement.charge.cost),
     }
-    if job.state is JobState.PENDING:
+    if step.state is JobState.PENDING:
         due_at = step.due_at and step.due_at.isoformat()
         log.info("job_retry_scheduled", due_at=due_at, waiting_for=step.waiting_for, **common)
     else:
-        log.info("job_finished", state=job.state.value, reason=step.reason and step.reason.code, **common)
+        log.info("job_finished", state=step.state.value, reason=step.reason and step.reason.code, **common)

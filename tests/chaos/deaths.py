@@ -111,8 +111,11 @@ def after(owner: type, method: str, when: When = lambda *_: True) -> Arm:
 
 
 def unread(owner: type, method: str, command: str, when: When = lambda *_, **__: True) -> Arm:
-    """The method's `command` has gone out and MongoDB has carried it out, but its answer is never read."""
-    marker = b"\x02" + command.encode() + b"\x00"
+    """The method's `command` has gone out and MongoDB has carried it out, but its answer is never read.
+
+    What several jobs write at the same time goes out as one `update`.
+    """
+    markers = [b"\x02" + name.encode() + b"\x00" for name in {command, "update"}]
 
     def arm(end: End) -> None:
         inside = ContextVar("inside", default=False)
@@ -130,7 +133,7 @@ def unread(owner: type, method: str, command: str, when: When = lambda *_, **__:
         def sender(real: Callable[..., Awaitable[Any]]) -> Any:
             async def send_message(connection: AsyncConnection, message: bytes, size: int) -> None:
                 await real(connection, message, size)
-                if inside.get() and marker in message:
+                if inside.get() and any(marker in message for marker in markers):
                     time.sleep(CARRIED_OUT_SECONDS)  # noqa: ASYNC251 - the whole process is to stand still
                     end()
 
@@ -210,8 +213,8 @@ _DEATHS = (
     Death("10c", "in the ledger, balance not charged", before(MongoAccounts, "settle")),
     Death("10d", "balance charge carried out, answer unread", unread(MongoAccounts, "settle", "update")),
     Death("10e", "balance charged, job not finished", before(MongoJobQueue, "finish")),
-    Death("10f", "finish carried out, answer unread", unread(MongoJobQueue, "finish", "findAndModify")),
-    Death("10g", "retry scheduled, answer unread", unread(MongoJobQueue, "finish", "findAndModify", _retries)),
+    Death("10f", "finish carried out, answer unread", unread(MongoJobQueue, "finish", "update")),
+    Death("10g", "retry scheduled, answer unread", unread(MongoJobQueue, "finish", "update", _retries)),
     Death("11", "between the last check and the socket", on_the_wire("http11.send_request_headers.started")),
 )
 DEATHS = {death.number: death for death in _DEATHS}

@@ -64,8 +64,8 @@ async def test_every_move_of_a_holder_tells_of_itself_once(
     job = held(state, attempt=make_attempt())
     await jobs.insert_many([job])
     target, move = MOVES_OF_THE_HOLDER[name]
-    assert await move(queue, job) is not None
-    assert await move(queue, job) is None
+    assert await move(queue, job)
+    assert not await move(queue, job)
     told = await event(jobs)
     assert (told.state, told.by) == (target, "worker-1")
 

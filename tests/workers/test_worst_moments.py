@@ -33,7 +33,7 @@ async def test_a_worker_that_lost_its_job_does_not_give_back_the_money_of_its_ad
     queue = cut_off.work._dialing._queue
     real_release, adopted = queue.release, list[Job]()
 
-    async def release_after_an_outage(*args: Any, **kwargs: Any) -> Job | None:
+    async def release_after_an_outage(*args: Any, **kwargs: Any) -> bool:
         if not adopted:
             await let_lease_expire(campaigns, job)
             adopted.extend(await other.work.adopt(()))
