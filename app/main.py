@@ -7,7 +7,7 @@ from functools import partial
 from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import problems
+from app.api import docs, problems
 from app.api.audit import Audit
 from app.api.authentication import Authentication
 from app.api.authorisation import authorise
@@ -61,11 +61,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=version(),
         lifespan=lifespan(settings),
         generate_unique_id_function=operation_id,
+        docs_url=None,
+        redoc_url=None,
     )
     # The document has more than the routes say; overriding this method is the way that FastAPI documents.
     app.openapi = partial(document, app)  # type: ignore[method-assign]
     app.include_router(health.router)
     app.include_router(metrics.router)
+    app.include_router(docs.router)
     only_known = Depends(refuse_unknown_parameters)
     # Before the batches: "excel" is no batch id.
     for router in (

@@ -1,5 +1,8 @@
 """What every request has: problems, language, request id, CORS."""
 
+import base64
+import hashlib
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -184,7 +187,30 @@ async def test_browsers_of_the_panel_may_ask_and_others_not(settings: Settings) 
 async def test_the_docs_are_served(api: httpx.AsyncClient) -> None:
     docs = await api.get(API.replace("/api/v1/", "/docs"))
     assert docs.status_code == 200
-    assert "swagger" in docs.text.lower()
+    assert "SwaggerUIBundle(" in docs.text
+    assert "url: '/openapi.json'" in docs.text
+    problem(await api.get(API.replace("/api/v1/", "/docs/consts.py")), 404, "route_not_found")
+
+
+async def test_nothing_of_a_third_party_runs_where_people_type_keys(api: httpx.AsyncClient) -> None:
+    """And the page is whole where the internet cannot be reached."""
+    docs = await api.get(API.replace("/api/v1/", "/docs"))
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', docs.text)
+    assert len(loaded) == 3
+    for address in loaded:
+        assert address.startswith("/docs/")
+        file = await api.get(API.replace("/api/v1/", address))
+        assert file.status_code == 200
+        assert file.headers["X-Content-Type-Options"] == "nosniff"
+        assert len(file.content) > 1000
+    assert "://" not in docs.text
+    policy = dict(part.strip().split(" ", 1) for part in docs.headers["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["connect-src"] == "'self'"
+    assert "unsafe" not in policy["script-src"]
+    (script,) = re.findall(r"<script>(.*?)</script>", docs.text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy["script-src"] == f"'self' 'sha256-{digest}'"
 
 
 def test_every_status_we_answer_has_a_title() -> None:
