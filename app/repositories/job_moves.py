@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import Any
 
 from pymongo import ReturnDocument, UpdateOne
-from pymongo.errors import BulkWriteError, WriteError
 
 from app.domain.jobs import FINAL, MOVES, Job, JobState
-from app.repositories.database import AWAY_CODES, Database, Document, Repository, guarded
+from app.repositories.bulk import write_each
+from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import optional, set_or_unset
 from app.repositories.timelines import WITHOUT_TIMELINE
-from app.repositories.together import Together
+from app.repositories.together import Each
 
 _PLACE = {"state": True, "fence": True}
 _SIGN: Document = {}
@@ -56,7 +56,7 @@ class JobMoves(Repository):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._jobs = database.collection("jobs")
-        self._together: Together[None, Move, dict[Move, Document | Exception | None]] = Together(self._make)
+        self._together: Each[Move, Document | None] = Each(self._make)
 
     async def keep(self, job: Job, to: JobState, now: datetime, changes: dict[str, Any], push: Document) -> Job | None:
         """Move a job that stays in hand; `push` is its event in the timeline, and more.
@@ -76,27 +76,19 @@ class JobMoves(Repository):
     async def _moved(self, job: Job, to: JobState, update: Document | list[Document]) -> Document | None:
         if to not in MOVES[job.state]:
             raise ValueError(f"a job cannot go from {job.state.value} to {to.value}")
-        move = Move(job, to, update)
-        answer = (await self._together.ask(None, move))[move]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        return await self._together.ask(Move(job, to, update))
 
     @guarded
-    async def _make(self, _: None, moves: Sequence[Move]) -> dict[Move, Document | Exception | None]:
+    async def _make(self, moves: Sequence[Move]) -> list[Document | Exception | None]:
         """For each move the document after it (no more than a sign, if the job was let go), None, or its error."""
         if len({move.job.job_id for move in moves}) < len(moves) or len(moves) == 1:
             # Of two moves of one job the state afterwards would not tell which of them was made.
-            return {move: await self._make_alone(move) for move in moves}
-        wrong: dict[Move, Exception] = {}
-        try:
-            made = (await self._jobs.bulk_write([move.write for move in moves], ordered=False)).matched_count
-        except BulkWriteError as error:
-            wrong, made = _errors_of(error, moves), error.details["nMatched"]
-        after = await self._after(moves, are_all_made=made + len(wrong) == len(moves))
-        return {move: wrong.get(move, after[move]) for move in moves}
+            return [await self._make_alone(move) for move in moves]
+        written = await write_each(self._jobs, {move: move.write for move in moves})
+        after = await self._after(moves, are_all_made=written.matched + len(written.failed) == len(moves))
+        return [written.failed.get(move, after[move]) for move in moves]
 
-    async def _make_alone(self, move: Move) -> Document | Exception | None:
+    async def _make_alone(self, move: Move) -> Document | None:
         if move.lets_go:
             result = await self._jobs.update_one(move.match, move.update)
             return _SIGN if result.matched_count else None
@@ -126,16 +118,3 @@ def _update(to: JobState, now: datetime, changes: dict[str, Any], push: Document
     update = set_or_unset({"state": to, "updated_at": now, **changes})
     update["$push"] = push
     return update
-
-
-def _errors_of(error: BulkWriteError, moves: Sequence[Move]) -> dict[Move, Exception]:
-    """Whose errors these are. Raises `error`, or the one among them, if they concern all."""
-    if error.details.get("writeConcernErrors"):
-        raise error
-    wrong: dict[Move, Exception] = {}
-    for each in error.details["writeErrors"]:
-        one = WriteError(each["errmsg"], each["code"])
-        if each["code"] in AWAY_CODES:
-            raise one
-        wrong[moves[each["index"]]] = one
-    return wrong
