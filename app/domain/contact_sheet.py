@@ -1,6 +1,6 @@
 """A table as a contact list: which row is the header, what its columns hold, and what makes it no list at all."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from app.domain.column_choice import apply_choices, find_chosen_header
@@ -37,7 +37,7 @@ def understand(table: Table, choices: Mapping[str, str]) -> tuple[ColumnMapping,
         raise _no_phone_column(column.header for column in mapping.columns)
     if not data:
         raise SpreadsheetRejected("no_rows")
-    return _with_empty_columns(mapping, data), data
+    return _with_hidden_columns(_with_empty_columns(mapping, data), data, table.hidden_columns), data
 
 
 def shown_rows(table: Table, mapping: ColumnMapping, data: Sequence[Row]) -> tuple[ColumnMapping, Sequence[Row]]:
@@ -102,6 +102,18 @@ def _with_empty_columns(mapping: ColumnMapping, data: Sequence[Row]) -> ColumnMa
         Message(code="column_empty", params={"header": column.header}) for column in empty if column.target != "ignore"
     ]
     return _warned(mapping, *told)
+
+
+def _with_hidden_columns(mapping: ColumnMapping, data: Sequence[Row], hidden: Collection[int]) -> ColumnMapping:
+    """Tell of columns that the sheet does not show: they are used, for whoever hides one has mostly only no use for it
+    on the screen, but nobody saw what is in it."""
+    used = [column for column in mapping.columns if column.index in hidden and column.target != "ignore"]
+    named = [
+        f"{column_letters(column.index)} («{shown(column.header)}»)"
+        for column in used
+        if not _is_empty(data, column.index)
+    ]
+    return _warned(mapping, Message(code="hidden_columns", params={"columns": ", ".join(named)})) if named else mapping
 
 
 def _warned(mapping: ColumnMapping, *warnings: Message) -> ColumnMapping:

@@ -40,11 +40,12 @@ class Row(NamedTuple):
 
 class Table(NamedTuple):
     """One sheet. `sheet` is its name, None in a CSV; blank rows are left out. `hidden` are the numbers of those that
-    it does not show."""
+    it does not show, `hidden_columns` the indexes of such columns."""
 
     sheet: str | None
     rows: list[Row]
     hidden: frozenset[int] = frozenset()
+    hidden_columns: frozenset[int] = frozenset()
 
 
 def cell_text(value: Cell) -> str:

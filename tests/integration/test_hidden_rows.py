@@ -1,17 +1,23 @@
 """Rows that somebody hid or filtered out of a sheet are not called, but by request."""
 
 import io
+import random
+import struct
+from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import openpyxl
 import pytest
+import xlwt  # type: ignore[import-untyped] # it has no types
 
 from app.domain.contact_list import ListOrder, ListSummary
 from app.domain.do_not_call_import import NumberSummary
-from app.integrations.spreadsheets import hidden_rows
+from app.integrations.spreadsheets import hidden_rows, xls_records
 from app.integrations.spreadsheets.files import SpreadsheetFiles
 from tests.spreadsheets import (
     Taken,
+    listed,
     ods,
     raw_xlsx,
     refusal,
@@ -192,6 +198,160 @@ def test_ods_rows_of_another_sheet() -> None:
         lambda text: _in_row(text, 5, LAST).replace("<table:table table", f"{other}<table:table table"),
     )
     assert table_of(content).hidden == {5}
+
+
+def old_book(
+    *, sheets: Sequence[str] = ("Hoja1",), hidden: Collection[int] = (), columns: Collection[int] = ()
+) -> bytes:
+    """An .xls whose last sheet is the list, with these rows and columns hidden; what others hide says nothing of it."""
+    book = xlwt.Workbook()
+    for name in sheets:
+        sheet = book.add_sheet(name)
+        is_list = name == sheets[-1]
+        for number, values in enumerate([HEADER, *PEOPLE] if is_list else [["Nota"], ["Otra"]], start=1):
+            for column, value in enumerate(values):
+                sheet.write(number - 1, column, value)
+            sheet.row(number - 1).hidden = number in hidden if is_list else True
+        for column in columns if is_list else (0,):
+            sheet.col(column).hidden = True
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("sheets", [["Hoja1"], ["Notas", "Años «2» & más"], ["Notas", "Контакты 名前"]])
+def test_xls(sheets: list[str]) -> None:
+    table = table_of(old_book(sheets=sheets, hidden=[3, 6], columns=[1]))
+    assert table.sheet == sheets[-1]
+    assert {"rows": table.hidden, "columns": table.hidden_columns} == {"rows": {3, 6}, "columns": {1}}
+    table = table_of(old_book(sheets=sheets))
+    assert not table.hidden | table.hidden_columns
+
+
+def test_xls_of_many_rows() -> None:
+    """Whose records lie in hundreds of sectors."""
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("Hoja1")
+    for number in range(1, 3001):
+        for column, value in enumerate(
+            [*HEADER, "Nota"] if number == 1 else [f"P{number}", 900000000 + number, "n" * 100]
+        ):
+            sheet.write(number - 1, column, f"{value}{number}" if column == 2 else value)
+        sheet.row(number - 1).hidden = number > 1 and number % 3 == 0
+    buffer = io.BytesIO()
+    book.save(buffer)
+    assert table_of(buffer.getvalue()).hidden == set(range(3, 3001, 3))
+
+
+async def test_only_the_shown_rows_of_an_xls_are_called() -> None:
+    summary, rows = await understood(old_book(hidden=[3, 4, 6], columns=[0]))
+    assert (rows, summary.hidden_rows) == ([2, 5, 7], 3)
+    assert [warning.code for warning in summary.mapping.warnings] == ["hidden_columns", "hidden_rows"]
+
+
+def test_where_the_table_of_sectors_goes_on() -> None:
+    """In a file of more than 7 MB: 109 of its sectors are named in the header, then 127 in each of others."""
+    header = bytes(0x44) + struct.pack("<II", 0, 2) + struct.pack("<109I", *range(1000, 1109))
+    more = struct.pack("<128I", *range(2000, 2127), 1), struct.pack("<128I", 3000, *[0xFFFFFFFF] * 126, 0xFFFFFFFE)
+    found = list(xls_records._table_sectors(header + b"".join(more), 512))
+    assert found == [*range(1000, 1109), *range(2000, 2127), 3000]
+    again = struct.pack("<128I", *range(2000, 2127), 0)
+    assert len(list(xls_records._table_sectors(header + again * 9, 512))) == 109 + 10 * 127, "it ends"
+
+
+def in_small_sectors(content: bytes) -> bytes:
+    """The same book in a file that keeps streams of up to 64 KB in small sectors, as one of a few hundred bytes is."""
+    stream = xls_records._workbook(content)
+    small = -(-len(stream) // 64)
+    chain = [*range(1, small), 0xFFFFFFFE]
+
+    def sectors(part: bytes) -> bytes:
+        return part + b"\xff" * (-len(part) % 512)
+
+    def entry(name: str, kind: int, first: int, size: int) -> bytes:
+        text = name.encode("utf-16-le")
+        head = text.ljust(64, b"\0") + struct.pack("<HBB", len(text) + 2, kind, 1) + b"\xff" * 12 + bytes(36)
+        return head + struct.pack("<IQ", first, size)
+
+    container, table = sectors(stream), sectors(struct.pack(f"<{small}I", *chain))
+    many, few = len(container) // 512, len(table) // 512
+    # The table of sectors in 0, the directory in 1, then the table of small sectors, then these.
+    of_table = [*range(3, 2 + few), 0xFFFFFFFE]
+    of_container = [*range(3 + few, 2 + few + many), 0xFFFFFFFE]
+    fat = sectors(struct.pack(f"<{2 + few + many}I", 0xFFFFFFFD, 0xFFFFFFFE, *of_table, *of_container))
+    assert len(fat) == 512
+    directory = entry("Root Entry", 5, 2 + few, len(stream)) + entry("Workbook", 2, 0, len(stream)) + bytes(256)
+    head = content[:0x2C] + struct.pack("<IIIIIIIII", 1, 1, 0, 65536, 2, few, 0xFFFFFFFE, 0, 0)
+    return head + b"\xff" * (512 - len(head)) + fat + directory + table + container
+
+
+def test_xls_in_small_sectors(tmp_path: Path) -> None:
+    path = tmp_path / "a.xls"
+    path.write_bytes(in_small_sectors(old_book(hidden=[5])))
+    assert hidden_rows.hidden_in(path, "xls", "Hoja1").rows == {5}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_an_xls_that_is_damaged_anywhere_hides_something_or_nothing(tmp_path: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    content = bytearray(old_book(hidden=[3]))
+    for _ in range(draw.choice([1, 5, 50])):
+        place = draw.randrange(len(content)) if seed % 2 else draw.randrange(512)
+        content[place] = draw.choice([0, 0xFF, draw.randrange(256)])
+    path = tmp_path / "a.xls"
+    path.write_bytes(content[: draw.choice([len(content), draw.randrange(len(content))])])
+    assert hidden_rows.hidden_in(path, "xls", "Hoja1").rows <= set(range(1, 65_537))
+
+
+def test_a_chain_of_sectors_that_bites_its_tail(tmp_path: Path) -> None:
+    content = bytearray(old_book(hidden=[3]))
+    (table,) = struct.unpack_from("<I", content, 0x4C)
+    (directory,) = struct.unpack_from("<I", content, 0x30)
+    struct.pack_into("<I", content, 512 * (table + 1) + 4 * directory, directory)
+    path = tmp_path / "a.xls"
+    path.write_bytes(content)
+    assert hidden_rows.hidden_in(path, "xls", "Hoja1") == (frozenset(), frozenset())
+
+
+COLUMNS = (
+    '<cols><col min="1" max="1" width="9"/><col min="2" max="3" hidden="1"/>'
+    '<col min="5" max="16384" hidden="1"/></cols>'
+)
+
+
+def with_hidden_columns() -> bytes:
+    header, person = ["Nombre", "Fono", "Deuda", "Ciudad", "Vacía"], ["Ana", "987654321", "5", "Lota"]
+    return with_part(xlsx(header, person), SHEET, lambda text: text.replace("<sheetData>", f"{COLUMNS}<sheetData>"))
+
+
+async def test_hidden_columns_are_used_and_told() -> None:
+    """Not those in which there is nothing."""
+    summary, taken = await listed(with_hidden_columns())
+    (warning,) = [warning for warning in summary.mapping.warnings if warning.code == "hidden_columns"]
+    assert warning.params == {"columns": "B («Fono»), C («Deuda»)"}
+    assert taken.contacts[0].contact.phones == ["+56987654321"]
+    assert taken.contacts[0].contact.custom_fields["deuda"] == "5"
+    ignored = await SpreadsheetFiles().read_list(
+        with_hidden_columns(), "lista", ListOrder(country="CL", choices={"Deuda": "ignore"}), Taken()
+    )
+    (warning,) = [warning for warning in ignored.mapping.warnings if warning.code == "hidden_columns"]
+    assert warning.params == {"columns": "B («Fono»)"}
+
+
+def test_hidden_columns_of_an_ods() -> None:
+    columns = (
+        '<table:table-column table:number-columns-repeated="2"/><table:table-column table:visibility="collapse" '
+        'table:number-columns-repeated="2"/><table:table-column/><table:table-column table:visibility="filter"/>'
+    )
+    content = with_part(
+        ods(HEADER, *PEOPLE),
+        "content.xml",
+        lambda text: _in_row(text, 4, LAST).replace(
+            'table:name="Hoja1">', f'table:name="Hoja1">{columns}<table:table-row/>'
+        ),
+    )
+    table = table_of(content)
+    assert {"rows": table.hidden, "columns": table.hidden_columns} == {"rows": {5}, "columns": {2, 3, 5}}
 
 
 def test_formats_that_do_not_tell() -> None:

@@ -197,6 +197,16 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
             "called. To include them, show them and upload the file again, or send include_hidden_rows."
         ),
     },
+    "hidden_columns": {
+        "es": (
+            "Columnas ocultas en la hoja que se usan como las demás: {columns}. "
+            "Para no usar una, bórrela, o indíquela en column_mapping como «ignore»."
+        ),
+        "en": (
+            "Columns that are hidden in the sheet and used like the others: {columns}. "
+            "Not to use one, delete it, or name it in column_mapping as «ignore»."
+        ),
+    },
     "column_empty": {
         "es": (
             "La columna «{header}» no tiene ningún valor. Si se calcula con fórmulas, "

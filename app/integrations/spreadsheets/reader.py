@@ -7,7 +7,7 @@ from app.domain.column_mapping import HEADER_SEARCH_ROWS
 from app.domain.errors import SpreadsheetRejected
 from app.domain.tables import MAX_COLUMNS, MAX_ROWS, Row, Table, column_letters
 from app.integrations.spreadsheets import calamine_reader, csv_reader
-from app.integrations.spreadsheets.hidden_rows import hidden_rows
+from app.integrations.spreadsheets.hidden_rows import hidden_in
 from app.integrations.spreadsheets.sniffing import check_parts, sniff
 
 
@@ -24,7 +24,7 @@ def read_table(path: Path, columns: Collection[str] = ()) -> Table:
         check_parts(path)
     path = path.rename(path.with_suffix(f".{kind}"))
     sheet = calamine_reader.read_sheet(path, columns)
-    return Table(sheet.name, list(_within_limits(sheet.rows)), hidden_rows(path, kind, sheet.name))
+    return Table(sheet.name, list(_within_limits(sheet.rows)), *hidden_in(path, kind, sheet.name))
 
 
 def _within_limits(rows: Iterator[Row]) -> Iterator[Row]:
