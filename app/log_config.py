@@ -8,6 +8,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Literal
 
@@ -24,6 +25,8 @@ _CREDENTIALS = (
     ),
 )
 """In a text of somebody else's: of an address, its query, or of a header."""
+_MAY_HIDE = re.compile(r"[+%@=]|Bearer ")
+"""What each of the above needs: most texts are ids, numbers and names, and have none of it."""
 _HIDDEN = "***"
 _SECRET_KEYS = ("password", "secret", "token", "api_key", "authorization", "mongodb_uri")
 _SHORTEST_SECRET = 8
@@ -103,13 +106,21 @@ class Masking:
         text = repr(value) if isinstance(value, BaseException) else str(value)
         for secret in self._secrets:
             text = text.replace(secret, _HIDDEN)
+        if not _MAY_HIDE.search(text):
+            return text
         for credentials in _CREDENTIALS:
             text = credentials.sub(rf"\1{_HIDDEN}", text)
         return mask_phones(text)
 
 
 def _is_secret(key: object) -> bool:
-    return any(word in str(key).lower() for word in _SECRET_KEYS)
+    return _names_secret(str(key))
+
+
+@lru_cache(maxsize=1000)
+def _names_secret(key: str) -> bool:
+    """Remembered: log calls name the same keys again and again."""
+    return any(word in key.lower() for word in _SECRET_KEYS)
 
 
 def _hide(key: object, value: Any) -> Any:
