@@ -19,7 +19,7 @@ from app.domain.batches import Batch, Pace
 from app.domain.do_not_call import DoNotCallEntry, DoNotCallSource, entry_id_of
 from app.domain.errors import DatabaseUnavailable
 from app.domain.messages import Message
-from app.domain.money import Charge, Plan
+from app.domain.money import CENT_OF_A_CENT, Charge, Plan
 from app.domain.transactions import Transaction, TransactionType
 from app.repositories.accounts import MongoAccounts
 from app.repositories.batches import MongoBatches
@@ -245,10 +245,13 @@ async def test_together_is_as_one_by_one(
         if what == "reserve":
             return await accounts.reserve(account_id, attempt_id, units)
         if what == "settle":
-            return await accounts.settle(account_id, attempt_id, CREDITS, charge(str(units / 3), "0.0001"))
+            third = (units / 3).quantize(CENT_OF_A_CENT)
+            return await accounts.settle(account_id, attempt_id, CREDITS, charge(str(third), "0.0001"))
         return await accounts.release(account_id, attempt_id)
 
-    for what, calls in steps:
+    for what, drawn in steps:
+        # Of two that release one reservation either may be told that it was there.
+        calls = drawn if what != "release" else sorted(set(drawn))
         together = await at_once(*(step("together", what, *call) for call in calls))
         singly = [await step("single", what, *call) for call in calls]
         assert together == singly
