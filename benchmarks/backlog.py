@@ -23,6 +23,8 @@ LIMIT = 50
 """Simultaneous calls of the account: the most that one may have."""
 TEMPLATES = 1000
 CHUNK = 5000
+AHEAD = timedelta(days=30)
+"""Of what is in the future."""
 BESIDE = 200
 """Jobs that are due where the backlog is in the future or finished, unless it says otherwise."""
 
@@ -83,7 +85,7 @@ class Filler:
         if number >= backlog.due:
             changes |= backlog.mix.fields
             if backlog.mix is Mix.FUTURE:
-                changes["due_at"] = template["due_at"] + timedelta(days=30)
+                changes["due_at"] = template["due_at"] + AHEAD
         return template | changes
 
     def original(self, job_id: str) -> Document:

@@ -1,7 +1,7 @@
 """A measurement of calls that begin: who makes them, what was asked of the simulator when, and what that cost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,12 +16,12 @@ from benchmarks.telephony import Telephony, check
 from scripts.dev_stack import Part
 
 LOOK_SECONDS = 0.5
-PATIENCE = 180.0
+PATIENCE = 60.0
 
 Instants = dict[str, float]
 """Seconds since the epoch, by job."""
 Cpu = tuple[float, float, float]
-"""Of worker, mongod and simulator."""
+"""Of all workers, mongod and simulator."""
 
 
 @dataclass
@@ -54,11 +54,13 @@ class Run:
     container: Container
     phones: Telephony
     api: httpx.AsyncClient
-    worker: Part
+    workers: list[Part]
     staying: int = 0
     """Calls in flight that do not end."""
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    tell: Callable[[], None] = lambda: None
+    """Called when there is a new row or note."""
     _numbers: int = 0
     _seen: int = 0
     """Requests of earlier rows."""
@@ -70,10 +72,12 @@ class Run:
     def measured(self, row: Row) -> None:
         self.rows.append(row)
         say(str(row))
+        self.tell()
 
     def note(self, text: str) -> None:
         self.notes.append(text)
         say(text)
+        self.tell()
 
     def people(self, count: int) -> list[dict[str, Any]]:
         """Contacts whom nobody else has."""
@@ -119,7 +123,8 @@ class Run:
         """When each call of this row was asked for; of `count` calls, once all were."""
         async with asyncio.timeout(PATIENCE):
             while (await self.phones.ask("creates", limit=0))["total"] < self._seen + count:
-                check(self.worker)
+                for worker in self.workers:
+                    check(worker)
                 await asyncio.sleep(LOOK_SECONDS)
         instants: Instants = {}
         for record in (await self.phones.ask("creates", skip=self._seen))["creates"]:
@@ -137,8 +142,8 @@ class Run:
             await asyncio.sleep(LOOK_SECONDS)
 
     def _cpu(self) -> Cpu:
-        worker, simulator = self.worker.process.pid, self.phones.simulator.process.pid
-        return cpu_seconds(worker), cpu_seconds(self.site.mongod_pid), cpu_seconds(simulator)
+        workers = sum(cpu_seconds(worker.process.pid) for worker in self.workers)
+        return workers, cpu_seconds(self.site.mongod_pid), cpu_seconds(self.phones.simulator.process.pid)
 
 
 def _each(after: Cpu, before: Cpu, seconds: float) -> Cpu:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Annotated
 
 import typer
@@ -10,7 +10,9 @@ import typer
 from app.bootstrap import Container
 from app.config import Settings
 from benchmarks.backlog import LIMIT, campaign, contacts, customer
-from benchmarks.site import Site, alone, circumstances, cpu_seconds, load, say
+from benchmarks.drafts import Draft, Out, alone
+from benchmarks.sampled import Samples, sampled
+from benchmarks.site import Site, circumstances, cpu_seconds, load, say
 from benchmarks.telephony import check, telephony
 from scripts.dev_stack import Part
 
@@ -28,7 +30,8 @@ is looked up as often as in reality: calls that are answered, from claim to sett
 divided by the calls."""
 
 
-async def report(site: Site, at_once: int) -> str:
+async def report(site: Site, at_once: int, draft: Draft, *, profile: bool = False) -> None:
+    """`profile`: sample the worker besides, which costs it something."""
     calls = at_once * TURNS
     async with site.container(DATABASE) as container:
         about = await circumstances(container)
@@ -38,7 +41,8 @@ async def report(site: Site, at_once: int) -> str:
             before = cpu_seconds(worker.process.pid), cpu_seconds(site.mongod_pid)
             await _create(container, calls)
             created = cpu_seconds(site.mongod_pid)
-            most = await _until_done(container, worker, calls)
+            async with sampled(worker.process.pid) if profile else nullcontext(Samples()) as samples:
+                most = await _until_done(container, worker, calls)
             seconds = container.clock.monotonic() - at
             after = cpu_seconds(worker.process.pid), cpu_seconds(site.mongod_pid)
         await container.database.drop()
@@ -47,8 +51,10 @@ async def report(site: Site, at_once: int) -> str:
         "| Calls | At once, at most | Seconds | Worker CPU ms/call | mongod CPU ms/call |",
         "| ---: | ---: | ---: | ---: | ---: |",
         f"| {calls:,} | {most} | {seconds:.0f} | {worker_ms:.1f} | {mongod_ms:.1f} |",
+        "",
+        samples.told(),
     ]
-    return "\n".join(["## A call", LEGEND, "", f"{about} At the end the load was {load()}.", "", *lines])
+    draft.write("\n".join(["## A call", LEGEND, "", f"{about} At the end the load was {load()}.", "", *lines]))
 
 
 @asynccontextmanager
@@ -85,9 +91,11 @@ async def _until_done(container: Container, worker: Part, calls: int) -> int:
 
 def main(
     at_once: Annotated[int, typer.Option(min=LIMIT, max=2000, help="Calls that the worker handles at once.")] = AT_ONCE,
+    profile: Annotated[bool, typer.Option("--profile", help="Say what the worker's CPU goes into, by py-spy.")] = False,
+    out: Out = None,
 ) -> None:
     """One worker process makes three times so many calls through the Retell simulator."""
-    asyncio.run(alone(lambda site: report(site, at_once)))
+    alone(lambda site, draft: report(site, at_once, draft, profile=profile), out)
 
 
 if __name__ == "__main__":

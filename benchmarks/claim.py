@@ -1,10 +1,9 @@
 """What a claim costs beside many other jobs: `python -m benchmarks.claim --sizes 1k,100k,1M`."""
 
-import asyncio
 import statistics
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Annotated
@@ -14,7 +13,8 @@ import typer
 from app.bootstrap import Container, open_call_work
 from app.services.call_work import CallWork
 from benchmarks.backlog import LIMIT, Backlog, Filler, Mix, filled
-from benchmarks.site import Site, alone, circumstances, control, cpu_seconds, load, say, server_status
+from benchmarks.drafts import Draft, Out, alone
+from benchmarks.site import Site, circumstances, control, cpu_seconds, load, say, server_status
 
 BATCHES = (1, 200)
 ROUNDS = 4
@@ -107,9 +107,10 @@ class Cell:
         return self.container.clock.monotonic()
 
 
-async def grid(site: Site, sizes: Sequence[int], mixes: Sequence[Mix], batches: Sequence[int]) -> list[str]:
-    """The table's rows, sizes within mixes within numbers of batches."""
-    rows: list[str] = []
+async def grid(
+    site: Site, sizes: Sequence[int], mixes: Sequence[Mix], batches: Sequence[int]
+) -> AsyncGenerator[list[str]]:
+    """The table's rows, sizes within mixes within numbers of batches; those of a mix together."""
     for count in batches:
         for mix in mixes:
             async with AsyncExitStack() as stack:
@@ -121,21 +122,24 @@ async def grid(site: Site, sizes: Sequence[int], mixes: Sequence[Mix], batches: 
                     for figures, cell in zip(measured, cells, strict=True):
                         figures.append(await cell.measure())
                 medians = [_median(figures) for figures in measured]
-                rows += [_row(cell.backlog, median, medians[0]) for cell, median in zip(cells, medians, strict=True)]
+                yield [_row(cell.backlog, median, medians[0]) for cell, median in zip(cells, medians, strict=True)]
                 say(f"measured: {mix.value}, {count} batches; load {load()}")
-    return rows
 
 
-async def report(site: Site, sizes: Sequence[int], mixes: Sequence[Mix], batches: Sequence[int]) -> str:
+async def report(site: Site, sizes: Sequence[int], mixes: Sequence[Mix], batches: Sequence[int], draft: Draft) -> None:
     async with site.container("bench_about") as container:
         about = await circumstances(container)
-    rows = await grid(site, sizes, mixes, batches)
     head = [
         "Backlog", "Batches", "Jobs/s", "of the first", "Keys/job", "Documents/job", "mongod CPU ms/job",
         "Worker CPU ms/job", "ms/look at the limit", "ms/idle look",
     ]  # fmt: skip
-    lines = [_line(head), _line(["---"] * 2 + ["---:"] * (len(head) - 2)), *rows]
-    return "\n".join(["## The claim", LEGEND, "", f"{about} At the end the load was {load()}.", "", *lines])
+    lines = [_line(head), _line(["---"] * 2 + ["---:"] * (len(head) - 2))]
+    async with aclosing(grid(site, sizes, mixes, batches)) as found:
+        async for rows in found:
+            lines += rows
+            draft.write(
+                "\n".join(["## The claim", LEGEND, "", f"{about} At the end the load was {load()}.", "", *lines])
+            )
 
 
 async def _cell(site: Site, stack: AsyncExitStack, backlog: Backlog) -> Cell:
@@ -191,10 +195,11 @@ def main(
     batches: Annotated[
         list[int] | None, typer.Option(min=1, help="How many batches share one. Default: 1, then 200.")
     ] = None,
+    out: Out = None,
 ) -> None:
     """Claim beside backlogs of each size: due, in the future and finished."""
     wanted = parse_sizes(sizes)
-    asyncio.run(alone(lambda site: report(site, wanted, list(Mix), batches or BATCHES)))
+    alone(lambda site, draft: report(site, wanted, list(Mix), batches or BATCHES, draft), out)
 
 
 if __name__ == "__main__":

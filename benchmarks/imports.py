@@ -21,8 +21,9 @@ from app.repositories.uploads import MongoUploads
 from app.services.usable_uploads import store_upload, upload_of
 from benchmarks.backlog import customer
 from benchmarks.claim import parse_sizes
+from benchmarks.drafts import Draft, Out, alone
 from benchmarks.served import served
-from benchmarks.site import Site, alone, circumstances, cpu_seconds, load, say
+from benchmarks.site import Site, circumstances, cpu_seconds, load, say
 from scripts.dev_stack import Part
 
 ACCOUNT = "acc-bench"
@@ -80,20 +81,18 @@ class Memory:
             await asyncio.sleep(SAMPLE_SECONDS)
 
 
-async def report(site: Site, sizes: list[int]) -> str:
+async def report(site: Site, sizes: list[int], draft: Draft) -> None:
     async with site.container(DATABASE) as container:
         about = await circumstances(container)
         await customer(container, ACCOUNT)
-        rows = []
+        lines = [f"| {' | '.join(COLUMNS)} |", "| ---: " * len(COLUMNS) + "|"]
         async with served(site, container, DATABASE, connections=CLIENTS + 10) as (api, http):
             for size in [0, *sizes]:
                 say(f"An import of {size}")
-                rows.append(await _measure(site, container, api, http, size))
+                lines.append(await _measure(site, container, api, http, size))
+                ended = f"{about} At the end the load was {load()}."
+                draft.write("\n".join(["## A batch of many contacts", LEGEND, "", ended, "", *lines]))
         await container.database.drop()
-    lines = [f"| {' | '.join(COLUMNS)} |", "| ---: " * len(COLUMNS) + "|", *rows]
-    return "\n".join(
-        ["## A batch of many contacts", LEGEND, "", f"{about} At the end the load was {load()}.", "", *lines]
-    )
 
 
 async def _measure(site: Site, container: Container, api: Part, http: httpx.AsyncClient, size: int) -> str:
@@ -178,14 +177,12 @@ async def _until_imported(http: httpx.AsyncClient, path: str) -> None:
         status = (await http.get(path)).json()["status"]
 
 
-def main(sizes: Annotated[str, typer.Option(help="How many contacts, such as 1k,10k.")] = SIZES) -> None:
+def main(
+    sizes: Annotated[str, typer.Option(help="How many contacts, such as 1k,10k.")] = SIZES, out: Out = None
+) -> None:
     """Create batches of so many contacts."""
     wanted = parse_sizes(sizes)
-
-    async def measure(site: Site) -> str:
-        return await report(site, wanted)
-
-    asyncio.run(alone(measure))
+    alone(lambda site, draft: report(site, wanted, draft), out)
 
 
 if __name__ == "__main__":

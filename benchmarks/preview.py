@@ -4,7 +4,6 @@ One upload through the API's own service, on a mongod of its own: what this proc
 reads the file use.
 """
 
-import asyncio
 import resource
 import tempfile
 import time
@@ -18,7 +17,8 @@ from app.domain.contact_list import ListOrder
 from app.domain.national_ids import is_rut
 from app.integrations.spreadsheets.workbook_writer import WorkbookWriter
 from benchmarks.backlog import customer
-from benchmarks.site import Site, alone, circumstances, say
+from benchmarks.drafts import Draft, alone
+from benchmarks.site import Site, circumstances, say
 
 ACCOUNT = "acc-bench"
 HEADER = ("nombre", "rut", "telefono_1", "telefono_2", "correo", "empresa", "monto_deuda", "vence")
@@ -28,10 +28,10 @@ _KIB = 1024
 def main(rows: Annotated[int, typer.Option(min=1, max=500_000)] = 100_000) -> None:
     """Preview one list of ROWS contacts by 8 columns, one in fifty of them without a telephone."""
 
-    async def measure(site: Site) -> str:
-        return await _measure(site, rows)
+    async def measure(site: Site, draft: Draft) -> None:
+        draft.write(await _measure(site, rows))
 
-    asyncio.run(alone(measure))
+    alone(measure)
 
 
 async def _measure(site: Site, rows: int) -> str:

@@ -3,18 +3,21 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
+import httpx
 import typer
 
 from app.domain.provider_limits import spacing
 from benchmarks.backlog import ALWAYS, LIMIT, campaign, customer
 from benchmarks.calling import LOOK_SECONDS, Instants, Row, Run
+from benchmarks.drafts import Draft, Out, alone
 from benchmarks.served import served
-from benchmarks.site import Site, alone, circumstances, load
+from benchmarks.site import Site, circumstances, load
 from benchmarks.telephony import check, memory, telephony
+from scripts.dev_stack import Part
 
 DATABASE = "bench_promptness"
 CALLS = 1000
@@ -40,34 +43,63 @@ PAUSE_AFTER = 15.0
 PAUSE_WATCHED = 8.0
 
 LEGEND = f"""
-One worker process against the Retell simulator, in real time and without webhooks. Many calls in flight stay; beside
+Worker processes against the Retell simulator, in real time and without webhooks. Many calls in flight stay; beside
 them short ones begin, of {2 * ACCOUNTS} batches of {ACCOUNTS} accounts, at instants known beforehand. A wait is
 from when a call may be made (its contact is due, a line is free, the hours have begun, the start rate has its turn) to
 when the simulator has the request, by the same machine's clock. CPU is in percent of one core while the row lasted."""
 
 
-async def report(site: Site, calls: int, rates: Sequence[int], seconds: int) -> str:
+async def report(
+    site: Site,
+    calls: int,
+    rates: Sequence[int],
+    draft: Draft,
+    *,
+    seconds: int = SECONDS,
+    workers: int = 1,
+    brief: bool = False,
+) -> None:
+    """The row of most starts a second first; `brief`: no worker dies and no hours begin."""
     async with (
         site.container(DATABASE) as container,
         served(site, container, DATABASE, connections=PAUSED) as (_, api),
         telephony(site, DATABASE, script={"knobs": {"default_outcome": SHORT}}) as phones,
     ):
         about = await circumstances(container)
-        worker = await phones.worker("first", CONCURRENCY, **READS)
+        started = [await phones.worker(f"first-{number}", CONCURRENCY, **READS) for number in range(workers)]
         await container.synchronise_clock()
-        run = Run(site, container, phones, api, worker)
-        run.note(f"Memory of the worker at rest: {memory(worker.process.pid, 'VmRSS'):.0f} MB.")
+        run = Run(site, container, phones, api, started)
+        run.tell = lambda: draft.write(_told(run, about))
+        run.note(f"{workers} worker processes. At rest they hold {_memory(started, 'VmRSS')} MB.")
         for number in range(ACCOUNTS):
             await customer(container, f"acc-bench-{number}")
         for rate in sorted(rates, reverse=True):
-            await _due(run, rate, calls, seconds)
-        run.measured(await _lines_free(run))
-        await _taken_over(run)
-        run.measured(await _window(run, calls))
-        await _paused(run)
+            await _told_of(run, f"{rate} a second", _due(run, rate, calls, seconds))
+        await _told_of(run, "lines become free", _lines_free(run))
+        await _told_of(run, "a pause", _paused(run))
+        run.note(f"At most they hold {_memory(started)} MB.")
+        if not brief:
+            await _told_of(run, "a take-over", _taken_over(run))
+            await _told_of(run, "hours", _window(run, calls))
         await _nobody_twice(run)
+
+
+def _told(run: Run, about: str) -> str:
     lines = [Row.HEAD, *map(str, run.rows), "", *(f"- {note}" for note in run.notes)]
     return "\n".join(["## Promptness", LEGEND, "", f"{about} At the end the load was {load()}.", "", *lines])
+
+
+async def _told_of(run: Run, name: str, measurement: Awaitable[None]) -> None:
+    """What cannot be measured is said, and the next is."""
+    try:
+        await measurement
+    except (TimeoutError, RuntimeError, httpx.HTTPError) as error:
+        run.note(f"Not measured: {name}: {type(error).__name__} {error}")
+        await run.next_row()
+
+
+def _memory(workers: Sequence[Part], what: str = "VmHWM") -> str:
+    return " and ".join(f"{memory(worker.process.pid, what):.0f}" for worker in workers)
 
 
 async def _fill(run: Run, calls: int) -> Row:
@@ -132,7 +164,7 @@ def _place(begin: datetime, place: int, rate: float) -> datetime:
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
-async def _lines_free(run: Run) -> Row:
+async def _lines_free(run: Run) -> None:
     """An account with more contacts than lines: each call's end lets the next begin."""
     await customer(run.container, "acc-lines")
     batch_id, jobs = await run.scheduled("acc-lines", run.people(3 * LIMIT))
@@ -144,10 +176,10 @@ async def _lines_free(run: Run) -> Row:
     ended = run.jobs.find({"_id": {"$in": jobs}}, {"finished_at": True})
     free = sorted([job["finished_at"].timestamp() async for job in ended if "finished_at" in job])
     row.waits = [max(0.0, after - before) for before, after in zip(free, asked[LIMIT:], strict=False)]
-    return row
+    run.measured(row)
 
 
-async def _window(run: Run, calls: int) -> Row:
+async def _window(run: Run, calls: int) -> None:
     """The hours of many contacts begin, and Retell lets only so many calls a second begin."""
     opens = (run.container.clock.now() + timedelta(seconds=75)).replace(second=0, microsecond=0)
     ends = opens + timedelta(hours=3)
@@ -160,26 +192,26 @@ async def _window(run: Run, calls: int) -> Row:
     await run.next_row()
     turns = [(opens + number * spacing(RATE_LIMIT)).timestamp() for number in range(len(asked))]
     row.waits = [after - turn for turn, after in zip(turns, asked, strict=True)]
-    return row
+    run.measured(row)
 
 
 async def _taken_over(run: Run) -> None:
     """The worker dies amid calls that begin; another one is there, idle, and goes on."""
-    first = run.worker
-    run.note(f"Memory of the worker at most: {memory(first.process.pid):.0f} MB.")
-    run.worker = await run.phones.worker("second", CONCURRENCY, RETELL_CALLS_PER_SECOND=str(RATE_LIMIT), **READS)
+    first = run.workers
+    run.workers = [await run.phones.worker("second", CONCURRENCY, RETELL_CALLS_PER_SECOND=str(RATE_LIMIT), **READS)]
     begin, due = await _stream(run, FEWEST, 10)
     await asyncio.sleep((begin - run.container.clock.now()).total_seconds() + FEWEST / 20)
-    first.process.kill()
-    at, left = run.container.clock.monotonic(), {"worker_id": {"$regex": "^first:"}}
+    for worker in first:
+        worker.process.kill()
+    at, left = run.container.clock.monotonic(), {"worker_id": {"$regex": "^first-"}}
     held = await run.jobs.count_documents(left)
     while await run.jobs.count_documents(left):
-        check(run.worker)
+        check(run.workers[0])
         await asyncio.sleep(LOOK_SECONDS)
     seconds = run.container.clock.monotonic() - at
     await run.asked(len(due))
     await run.next_row()
-    run.note(f"Take-over of {held:,} calls of a worker that was killed: {seconds:.1f} s.")
+    run.note(f"Take-over of {held:,} calls of workers that were killed: {seconds:.1f} s.")
 
 
 async def _paused(run: Run) -> None:
@@ -199,6 +231,7 @@ async def _paused(run: Run) -> None:
         reply.raise_for_status()
     await asyncio.sleep(PAUSE_WATCHED)
     asked = await run.asked()
+    await run.next_row()
     last = [max(asked[job_id] for job_id in jobs if job_id in asked) - paused_at for jobs in batches.values()]
     rate = len(asked) / PAUSE_AFTER
     run.note(
@@ -231,10 +264,15 @@ def main(
     calls: Annotated[int, typer.Option(min=1, max=1000, help="Calls in flight, beside those measured.")] = CALLS,
     rates: Annotated[str, typer.Option(help="Contacts that become due a second.")] = RATES,
     seconds: Annotated[int, typer.Option(min=1, help="How long each of them lasts, at least.")] = SECONDS,
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+    brief: Annotated[
+        bool, typer.Option("--brief", help="Without a worker's death and the beginning of hours.")
+    ] = False,
+    out: Out = None,
 ) -> None:
-    """One worker process with many calls in flight begins more, dies, and another goes on."""
+    """Workers with many calls in flight begin more, batches are paused, the workers die, and another one goes on."""
     given = parse_rates(rates)
-    asyncio.run(alone(lambda site: report(site, calls, given, seconds)))
+    alone(lambda site, draft: report(site, calls, given, draft, seconds=seconds, workers=workers, brief=brief), out)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ from benchmarks.backlog import ACCOUNT
 from benchmarks.called import SPAN, filled
 from benchmarks.calls import calling
 from benchmarks.claim import parse_sizes
+from benchmarks.drafts import Draft, Out, alone
 from benchmarks.served import served
-from benchmarks.site import Site, alone, circumstances, cpu_seconds, load, say
+from benchmarks.site import Site, circumstances, cpu_seconds, load, say
 from scripts.dev_stack import Part
 
 SIZES = "10k,100k,1M"
@@ -47,9 +48,14 @@ def routes(batch_id: str) -> dict[str, str]:
     }
 
 
-async def report(site: Site, sizes: list[int]) -> str:
-    rows: list[str] = []
+async def report(site: Site, sizes: list[int], draft: Draft) -> None:
+    lines = [f"| {' | '.join(COLUMNS)} |", "| ---: | --- " + "| ---: " * (len(COLUMNS) - 2) + "|"]
     called: list[str] = []
+
+    def tell(about: str) -> None:
+        ended = f"{about} At the end the load was {load()}. Calls that ended meanwhile, a second: {', '.join(called)}."
+        draft.write("\n".join(["## Pages that are polled", LEGEND, "", ended, "", *lines]))
+
     for number, size in enumerate(sizes):
         database = f"bench_reading_{number}"
         async with site.container(database) as container:
@@ -62,15 +68,14 @@ async def report(site: Site, sizes: list[int]) -> str:
                 await container.synchronise_clock()
                 since = container.clock.now()
                 for name, path in routes(batch_id).items():
-                    rows.append(await Measured(container, api, http, path).row(size, name))
-                    say(f"{rows[-1]} load {load()}")
+                    lines.append(await Measured(container, api, http, path).row(size, name))
+                    say(f"{lines[-1]} load {load()}")
+                    tell(about)
                 jobs = container.database.collection("jobs")
                 over = await jobs.count_documents({"account_id": ACCOUNT, "finished_at": {"$gte": since}})
                 called.append(f"{over / (container.clock.now() - since).total_seconds():.1f}")
+                tell(about)
             await container.database.drop()
-    lines = [f"| {' | '.join(COLUMNS)} |", "| ---: | --- " + "| ---: " * (len(COLUMNS) - 2) + "|", *rows]
-    ended = f"{about} At the end the load was {load()}. Calls that ended meanwhile, a second: {', '.join(called)}."
-    return "\n".join(["## Pages that are polled", LEGEND, "", ended, "", *lines])
 
 
 class Measured:
@@ -123,14 +128,10 @@ def _percentile(milliseconds: list[float], percent: int) -> float:
     return quantiles(milliseconds, n=100)[percent - 1]
 
 
-def main(sizes: Annotated[str, typer.Option(help="How many jobs, such as 10k,100k.")] = SIZES) -> None:
+def main(sizes: Annotated[str, typer.Option(help="How many jobs, such as 10k,100k.")] = SIZES, out: Out = None) -> None:
     """Ask for what the frontend's pages ask for."""
     wanted = parse_sizes(sizes)
-
-    async def measure(site: Site) -> str:
-        return await report(site, wanted)
-
-    asyncio.run(alone(measure))
+    alone(lambda site, draft: report(site, wanted, draft), out)
 
 
 if __name__ == "__main__":

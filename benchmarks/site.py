@@ -1,13 +1,12 @@
 """Where a benchmark runs: a mongod of its own, the real wiring, and what processes use of the CPU."""
 
-import asyncio
 import os
 import platform
 import shutil
-import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
@@ -17,11 +16,12 @@ from typing import Any
 from app.bootstrap import Container, open_container
 from app.clock import Clock
 from app.config import Settings
-from app.log_config import configure_logging
 from app.repositories.embedded_mongod import start_embedded_mongod
 from app.services.worker_control import WorkerControl
 
 HOME = Path(__file__).parents[1] / ".cadencia" / "bench"
+UNTIL: ContextVar[float | None] = ContextVar("UNTIL", default=None)
+"""When what is measured is broken off, by the monotonic clock."""
 CACHE_GB = 1.0
 """WiredTiger's cache; its default would be half of the machine's memory."""
 
@@ -101,15 +101,7 @@ def _processor() -> str:
 
 
 def say(text: str) -> None:
-    """Progress, apart from the results."""
-    print(text, file=sys.stderr, flush=True)
-
-
-async def alone(measure: Callable[[Site], Awaitable[str]]) -> None:
-    """Print what `measure` finds on a mongod of its own. SIGTERM ends it like Ctrl-C: with all that it started."""
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - a coroutine is run by one
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    configure_logging("console", "WARNING")
-    async with own_mongod() as site:
-        print(await measure(site))
+    """Progress, apart from the results: with the time that is left, where there is a limit."""
+    until = UNTIL.get()
+    left = "" if until is None else f"[{max(0, until - Clock().monotonic()) / 60:4.1f} min left] "
+    print(left + text, file=sys.stderr, flush=True)

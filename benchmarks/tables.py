@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -27,15 +28,21 @@ from app.integrations.spreadsheets.workbook_writer import WorkbookWriter
 from app.repositories.documents import from_document, to_document
 from benchmarks.backlog import CHUNK, campaign, contacts, customer
 from benchmarks.claim import parse_sizes
+from benchmarks.drafts import Draft, Out, alone
 from benchmarks.our_tables import ACCOUNT, DATABASE
 from benchmarks.plain_tables import NEEDS
 from benchmarks.preview import HEADER, list_rows
-from benchmarks.site import Site, alone, circumstances, say
+from benchmarks.rivals.installed import Missing, python_with
+from benchmarks.site import Site, circumstances, say
 
 ROOT = Path(__file__).parents[1]
 PLAIN = ROOT / "benchmarks" / "plain_tables.py"
 SIZES = "1k,10k,100k,300k"
 LOOK_SECONDS = 0.02
+PANDAS = ("pandas==3.1.1", "openpyxl==3.1.5")
+PandasPython = Annotated[
+    str | None, typer.Option(help="An interpreter that has pandas and openpyxl. Default: one below .cadencia/rivals.")
+]
 
 LEGEND = """
 An import is a preview: reading a list of 8 columns, understanding, checking and storing every row. An export is
@@ -53,12 +60,18 @@ class Figures:
     child_mb: float
 
 
-def measured(command: Sequence[str]) -> Figures | None:
+async def measured(command: Sequence[str]) -> Figures | None:
     """Run it to its end; None if it failed."""
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
     watch = _Watch(process.pid)
-    output, _ = process.communicate()
-    watch.end()
+    try:
+        output, _ = await process.communicate()
+    finally:
+        watch.end()
+        with suppress(ProcessLookupError):  # it has ended, unless we were told to
+            process.kill()
     if process.returncode != 0:
         return None
     return Figures(json.loads(output)["seconds"], watch.cpu_seconds, watch.process_mb, watch.child_mb)
@@ -99,12 +112,21 @@ class _Watch:
         return float(process.memory_info().rss) / 1e6
 
 
-async def report(site: Site, sizes: Sequence[int], pandas_python: str) -> str:
-    """The two tables, as Markdown. `pandas_python` is an interpreter that may have pandas."""
-    missing = not _has_pandas(pandas_python)
+async def report(site: Site, sizes: Sequence[int], draft: Draft, pandas_python: str | None = None) -> None:
+    """Two tables. `pandas_python` is an interpreter that has pandas; without it one is made."""
+    missing = ""
+    try:
+        pandas_python = pandas_python or str(await asyncio.to_thread(python_with, "pandas", PANDAS))
+    except Missing as problem:
+        missing = f"\n\npandas is left out: {problem}"
     imports, exports = _head("Import"), _head("Export")
+
+    def tell() -> None:
+        draft.write("\n".join(("## Import and export", LEGEND + missing, "", where, "", *imports, "", *exports)))
+
     with tempfile.TemporaryDirectory() as folder:
         async with site.container(DATABASE) as container:
+            where = await circumstances(container)
             await customer(container, ACCOUNT)
             for rows in sizes:
                 say(f"Making {rows:,} rows")
@@ -115,19 +137,18 @@ async def report(site: Site, sizes: Sequence[int], pandas_python: str) -> str:
                 ours = [sys.executable, "-m", "benchmarks.our_tables"]
                 for name, command in (
                     ("Cadencia .xlsx", [*ours, "preview", site.uri, str(path)]),
-                    *_plain("read", rows, str(path), pandas_python, missing),
+                    *_plain("read", rows, str(path), pandas_python),
                 ):
                     imports += await _line(name, rows, command)
+                    tell()
                 for name, command in (
                     ("Cadencia .xlsx", [*ours, "xlsx", site.uri, batch_id]),
                     ("Cadencia .csv", [*ours, "csv", site.uri, batch_id]),
-                    *_plain("write", rows, made, pandas_python, missing),
+                    *_plain("write", rows, made, pandas_python),
                 ):
                     exports += await _line(name, rows, command)
+                    tell()
                 await container.database.collection("jobs").delete_many({})
-            where = await circumstances(container)
-    told = "\n\npandas is not installed here: `--pandas-python` names an interpreter that has it." if missing else ""
-    return "\n".join((where, LEGEND + told, "", *imports, "", *exports))
 
 
 def write_list(path: Path, rows: int) -> None:
@@ -192,24 +213,17 @@ def _called(job: Job, job_id: str) -> Job:
     return job.model_copy(update={**changes, "history": records, "report": last, "attempts": 2})
 
 
-def _has_pandas(python: str) -> bool:
-    return subprocess.run([python, "-c", "import pandas"], capture_output=True, check=False).returncode == 0
-
-
-def _plain(
-    begin: str, rows: int, path: str, pandas_python: str, without_pandas: bool
-) -> Iterator[tuple[str, list[str]]]:
+def _plain(begin: str, rows: int, path: str, pandas_python: str | None) -> Iterator[tuple[str, list[str]]]:
     for kind, library in NEEDS.items():
-        pandas = library == "pandas"
-        if kind.startswith(begin) and not (pandas and without_pandas):
-            python = pandas_python if pandas else sys.executable
+        python = pandas_python if library == "pandas" else sys.executable
+        if kind.startswith(begin) and python is not None:
             name = kind.removeprefix(f"{begin}_").replace("_", " ")
             yield name, [python, str(PLAIN), kind, str(rows), path]
 
 
 async def _line(name: str, rows: int, command: list[str]) -> list[str]:
     """Also told at once: a large size takes long enough to be broken off."""
-    line = _told(name, rows, await asyncio.to_thread(measured, command))
+    line = _told(name, rows, await measured(command))
     say(line)
     return [line]
 
@@ -231,11 +245,12 @@ def _head(what: str) -> list[str]:
 
 def main(
     sizes: Annotated[str, typer.Option(help="Rows, such as 1k,10k for a quick look.")] = SIZES,
-    pandas_python: Annotated[str, typer.Option(help="An interpreter that has pandas and openpyxl.")] = sys.executable,
+    pandas_python: PandasPython = None,
+    out: Out = None,
 ) -> None:
     """Import and export lists of each size."""
     wanted = parse_sizes(sizes)
-    asyncio.run(alone(lambda site: report(site, wanted, pandas_python)))
+    alone(lambda site, draft: report(site, wanted, draft, pandas_python), out)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """The engine beside other job queues: `python -m benchmarks.rivals --sizes 1k,100k`, or `--help`."""
 
+import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from benchmarks.backlog import Mix
-from benchmarks.rivals.report import parse_cases, parse_names, run
+from benchmarks.drafts import Out, told
+from benchmarks.rivals.report import RESULTS, Run, parse_cases, parse_names, prepare, report
 from benchmarks.rivals.systems import SYSTEMS
 
 SIZES = "1k,10k,100k,1M"
@@ -20,14 +23,23 @@ def main(
         f"1,{BATCHES}"
     ),
     rounds: Annotated[int, typer.Option(min=1, help="How often each is measured; medians are shown.")] = 3,
-    seconds: Annotated[float, typer.Option(min=1, help="The longest that one is measured.")] = 10,
-    minutes: Annotated[float, typer.Option(min=0, help="No measurement is begun after that; 0: only fill.")] = 600,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep data and figures, for another run to go on with.")] = False,
+    seconds: Annotated[float, typer.Option(min=1, help="The longest that one is measured.")] = 5,
+    minutes: Annotated[float, typer.Option(min=0, help="No measurement is begun after that.")] = 600,
+    keep: Annotated[bool, typer.Option("--keep", help="Measure on what --prepare has left, and leave it.")] = False,
+    only_prepare: Annotated[
+        bool, typer.Option("--prepare", help="Install and fill only; what is filled already is left as it is.")
+    ] = False,
+    results: Annotated[Path, typer.Option(help="Every figure, a line of JSON each.", dir_okay=False)] = RESULTS,
+    out: Out = None,
 ) -> None:
     """Print jobs a second of Cadencia and of other queues. Their packages are installed below .cadencia/rivals."""
     cases = parse_cases(sizes, mixes, batches)
     names = parse_names(systems, SYSTEMS)
-    print(run(cases, names, rounds=rounds, seconds=seconds, minutes=minutes, keep=keep))
+    run = Run(cases, names, rounds, seconds, minutes, keep, results)
+    if only_prepare:
+        asyncio.run(told(lambda _: prepare(run), out))
+    else:
+        asyncio.run(told(lambda draft: report(run, draft), out))
 
 
 if __name__ == "__main__":

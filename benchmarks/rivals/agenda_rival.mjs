@@ -34,6 +34,13 @@ async function fill(due, others, mix) {
     await jobs.insertMany(kinds.map(job), { ordered: false });
   }
   await client.close();
+  // It makes its indexes when it is first started.
+  const { Agenda } = await load('agenda');
+  const { MongoBackend } = await load('@agendajs/mongo-backend');
+  const agenda = new Agenda({ backend: new MongoBackend({ address }) });
+  await agenda.start();
+  await agenda.stop();
+  process.exit(0);
 }
 
 async function work(_mix, path) {

@@ -21,6 +21,11 @@ class Case(NamedTuple):
     def title(self) -> str:
         return f"{self.size:,} {self.mix}" + (f", {self.batches} batches" if self.batches > 1 else "")
 
+    @property
+    def key(self) -> str:
+        """For names of databases and files."""
+        return f"{self.mix}_{self.size}_{self.batches}"
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -53,6 +58,8 @@ class Medians(NamedTuple):
     server_ms: float
     worker_ms: float
     rounds: int
+    seconds: float
+    """Of all rounds."""
 
 
 def remember(path: Path, measurement: Measurement) -> None:
@@ -76,6 +83,7 @@ def medians(measurements: Iterable[Measurement]) -> dict[tuple[Case, str], Media
             statistics.median(one.server_ms for one in same),
             statistics.median(one.worker_ms for one in same),
             len(same),
+            sum(one.seconds for one in same),
         )
         for key, same in found.items()
     }
@@ -115,12 +123,15 @@ def _head(systems: Sequence[str]) -> list[str]:
 def _speed(one: Medians | None, best: float) -> str:
     if one is None:
         return "–"
-    figure = f"{one.jobs_a_second:,.0f}" if one.jobs_a_second >= 10 else f"{one.jobs_a_second:.1f}"
+    if not one.jobs_a_second:
+        return f"none in {one.seconds:.0f} s"
+    speed = one.jobs_a_second
+    figure = f"{speed:,.0f}" if speed >= 10 else f"{speed:.1f}" if speed >= 1 else f"{speed:.2g}"
     return f"**{figure}**" if one.jobs_a_second == best else figure
 
 
 def _cpu(one: Medians | None) -> str:
-    return "–" if one is None else f"{_ms(one.server_ms)} + {_ms(one.worker_ms)}"
+    return "–" if one is None or not one.jobs_a_second else f"{_ms(one.server_ms)} + {_ms(one.worker_ms)}"
 
 
 def _ms(number: float) -> str:

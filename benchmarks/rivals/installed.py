@@ -17,11 +17,14 @@ from app.config import inherited_environment
 from benchmarks.site import say
 from scripts.dev_stack import ROOT, Part, free_port, start
 
-HOME = ROOT / ".cadencia" / "rivals"
+HOME = (ROOT / ".cadencia" / "rivals").resolve()
 INSTALLED = HOME / "installed"
 DATA = HOME / "data"
 """Of their servers and of ours."""
-START_SECONDS = 30
+START_SECONDS = 120
+"""Redis reads all that it has first."""
+REDIS_DATABASES = 16_384
+"""One a backlog, chosen by its name."""
 POSTGRES_USER = "postgres"
 POSTGRES_FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 """Debian keeps its programs off the PATH."""
@@ -77,9 +80,10 @@ async def redis_server() -> AsyncIterator[Server]:
     program, folder, port = found("redis-server"), DATA / "redis", free_port(0)
     folder.mkdir(parents=True, exist_ok=True)
     durability = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), *durability]
+    where = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--databases", str(REDIS_DATABASES)]
+    command = [program, *where, *durability]
     async with _running("redis", command, ready="Ready to accept connections") as part:
-        yield Server(f"redis://127.0.0.1:{port}/0", part.process.pid)
+        yield Server(f"redis://127.0.0.1:{port}/", part.process.pid)
 
 
 @asynccontextmanager
@@ -97,7 +101,7 @@ async def postgres_server() -> AsyncIterator[Server]:
     given = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     command = [*lower, postgres, "-D", str(folder), "-p", str(port), "-k", "", *given]
     async with _running("postgres", command, ready="ready to accept connections") as part:
-        yield Server(f"postgresql://{POSTGRES_USER}@127.0.0.1:{port}/postgres", part.process.pid)
+        yield Server(f"postgresql://{POSTGRES_USER}@127.0.0.1:{port}/", part.process.pid)
 
 
 def cpu_seconds(pid: int) -> float:

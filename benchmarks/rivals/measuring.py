@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +16,17 @@ from benchmarks.site import load, say
 
 WARM = 100
 """Jobs done before the clock starts."""
-TAKE = 1000
-START_SECONDS = 60
-"""For the first of them: a rival makes its indexes when it is first started. Later than that is never."""
+TAKE = 2000
+START_SECONDS = 20
+"""For the first of them. Later than that is never."""
 LOOK_SECONDS = 0.01
 SPARE = 400
 """Jobs that may be begun after the clock has stopped."""
-BESIDE = 3 * (WARM + TAKE + SPARE)
-"""Jobs that are due where the backlog is not: enough for three rounds."""
+ROUNDS = 4
+BESIDE = ROUNDS * (WARM + TAKE + SPARE)
+"""Jobs that are due where the backlog is not: enough for so many rounds."""
+FEW = 10
+"""Who did fewer is counted from the start of its workers, and measured once."""
 
 
 @dataclass(frozen=True)
@@ -40,23 +43,22 @@ def due_in(case: Case) -> int:
 
 
 class Filled:
-    """Which backlog each system has in its database, and how many of its jobs are still due; kept beside the data."""
+    """Which backlogs each system has in its databases, and how many of their jobs are due; kept beside the data."""
 
     def __init__(self, path: Path = DATA / "filled.json") -> None:
         self._path = path
-        self._known: dict[str, tuple[str, int]] = json.loads(path.read_text()) if path.exists() else {}
+        self._due: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
 
     def lasts(self, name: str, case: Case) -> bool:
         """Whether there is enough for a measurement."""
-        title, due = self._known.get(name, ("", 0))
-        return title == case.title and due >= min(due_in(case), WARM + TAKE + SPARE)
+        return self._due.get(f"{name} {case.key}", 0) >= min(due_in(case), WARM + TAKE + SPARE)
 
     def note(self, name: str, case: Case, due: int) -> None:
-        self._known[name] = (case.title, due)
-        self._path.write_text(json.dumps(self._known))
+        self._due[f"{name} {case.key}"] = due
+        self._path.write_text(json.dumps(self._due, indent=1))
 
     def used(self, name: str, case: Case, jobs: int) -> None:
-        self.note(name, case, self._known[name][1] - jobs)
+        self.note(name, case, self._due[f"{name} {case.key}"] - jobs)
 
 
 async def fill(system: Ours | Rival, case: Case, filled: Filled, time: Time) -> None:
@@ -64,6 +66,7 @@ async def fill(system: Ours | Rival, case: Case, filled: Filled, time: Time) -> 
     if filled.lasts(system.name, case):
         return
     at, due = time.monotonic(), due_in(case)
+    filled.note(system.name, case, 0)
     await system.fill(case, due)
     filled.note(system.name, case, due)
     say(f"  {system.name}: filled with {case.title} in {time.monotonic() - at:.0f} s")
@@ -73,53 +76,93 @@ async def measure(system: Ours | Rival, case: Case, seconds: float, filled: Fill
     """Jobs a second of its workers while they have enough to do. Raises RuntimeError if one dies."""
     began_under = os.getloadavg()[0]
     async with system.working(case) as workers:
+
+        def reading() -> Reading:
+            cpu = sum(cpu_seconds(pid) for pid in workers.pids)
+            return Reading(workers.done(), time.monotonic(), cpu_seconds(system.server.pid), cpu)
+
         try:
+            started = reading()
             await _until(workers, time, jobs=1, seconds=START_SECONDS)
+            first = reading()
             await _until(workers, time, jobs=WARM, seconds=seconds)
-            first = workers.done()
-            at, server, worker = time.monotonic(), cpu_seconds(system.server.pid), _cpu(workers)
-            await _until(workers, time, jobs=first + min(TAKE, due_in(case) // 2), seconds=seconds)
-            jobs = workers.done() - first
-            took = time.monotonic() - at
-            server, worker = cpu_seconds(system.server.pid) - server, _cpu(workers) - worker
+            if workers.done() >= WARM:
+                first = reading()
+            await _until(workers, time, jobs=first.jobs + min(TAKE, due_in(case) // 2), seconds=seconds)
+            last = reading()
         finally:
             filled.used(system.name, case, workers.done() + SPARE)
-    jobs_counted = max(jobs, 1)
+    if last.jobs - first.jobs < FEW:
+        first = started
+    jobs = last.jobs - first.jobs
     return Measurement(
         system=system.name,
         **case._asdict(),
         jobs=jobs,
-        seconds=took,
-        server_ms=1000 * server / jobs_counted,
-        worker_ms=1000 * worker / jobs_counted,
+        seconds=last.at - first.at,
+        server_ms=1000 * (last.server - first.server) / max(jobs, 1),
+        worker_ms=1000 * (last.workers - first.workers) / max(jobs, 1),
         load=began_under,
     )
 
 
-async def fill_all(systems: Sequence[Ours | Rival], case: Case, time: Time) -> None:
+@dataclass(frozen=True)
+class Reading:
+    """At one moment: jobs done, the clock, and the CPU used so far, in seconds."""
+
+    jobs: int
+    at: float
+    server: float
+    workers: float
+
+
+async def fill_all(systems: Sequence[Ours | Rival], cases: Sequence[Case], time: Time) -> None:
+    """What a later run measures on."""
     filled = Filled()
-    for system in systems:
-        await fill(system, case, filled, time)
+    for case in cases:
+        for system in systems:
+            if takes_part(system, case):
+                await fill(system, case, filled, time)
+
+
+def takes_part(system: Ours | Rival, case: Case) -> bool:
+    """Rivals know no batches."""
+    return case.batches == 1 or isinstance(system, Ours)
 
 
 async def grid(
-    systems: Sequence[Ours | Rival], cases: Iterable[Case], limits: Limits, results: Path, time: Time
+    systems: Sequence[Ours | Rival],
+    cases: Sequence[Case],
+    limits: Limits,
+    results: Path,
+    time: Time,
+    told: Callable[[], None] = lambda: None,
 ) -> None:
-    """Measure every system in every case, in turns, and remember each figure as soon as it is known."""
+    """Measure every system in every case, in turns, round by round, and remember each figure as soon as it is known.
+
+    `told` is called after each. Who cannot be measured in a case is left out of it from then on.
+    """
     filled = Filled()
-    for case in cases:
-        say(case.title)
-        for number in range(limits.rounds):
-            for system in systems:
-                if time.monotonic() > limits.until:
-                    say("the time is up")
-                    return
-                if case.batches > 1 and isinstance(system, Rival):
-                    continue
+    turns = [(case, system) for case in cases for system in systems if takes_part(system, case)]
+    for number in range(1, limits.rounds + 1):
+        say(f"Round {number} of {limits.rounds}")
+        again = []
+        for case, system in turns:
+            if time.monotonic() > limits.until:
+                say("the time is up")
+                return
+            try:
                 await fill(system, case, filled, time)
                 found = await measure(system, case, limits.seconds, filled, time)
-                remember(results, found)
-                say(f"  {system.name}, round {number + 1}: {found.jobs_a_second:,.1f} jobs/s; load {load()}")
+            except Exception as error:  # noqa: BLE001 - whatever ails one, the others are measured
+                say(f"  {system.name}, {case.title}: {error}")
+                continue
+            remember(results, found)
+            told()
+            say(f"  {system.name}, {case.title}: {found.jobs_a_second:,.1f} jobs/s; load {load()}")
+            if found.jobs >= FEW:
+                again.append((case, system))
+        turns = again
 
 
 async def _until(workers: Counted | CallWorkers, time: Time, *, jobs: int, seconds: float) -> None:
@@ -127,7 +170,3 @@ async def _until(workers: Counted | CallWorkers, time: Time, *, jobs: int, secon
     while workers.done() < jobs and time.monotonic() < until:
         workers.check()
         await asyncio.sleep(LOOK_SECONDS)
-
-
-def _cpu(workers: Counted | CallWorkers) -> float:
-    return sum(cpu_seconds(pid) for pid in workers.pids)

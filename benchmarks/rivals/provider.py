@@ -7,7 +7,6 @@ can: what is measured is the worker. The simulator (scripts/retell_simulator) is
 import asyncio
 import json
 import sys
-from itertools import count
 from typing import Any, cast
 
 from workers.call_worker import loop_factory
@@ -17,10 +16,10 @@ SECONDS = 30
 
 
 class Provider(asyncio.Protocol):
-    """One connection. Requests come one after another, each whole before the next."""
+    """One connection. Requests come one after another, each whole before the next.
 
-    numbers = count()
-    calls: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - of all connections
+    A call's id says which attempt it is: so whoever is asked knows it, also one that was started after it.
+    """
 
     def __init__(self) -> None:
         self._received = b""
@@ -46,18 +45,23 @@ class Provider(asyncio.Protocol):
 
     def _answer(self, method: bytes, path: str, body: bytes) -> tuple[bytes, Any]:
         if path == "/v2/create-phone-call":
-            call_id = f"call_{next(self.numbers)}"
             metadata = json.loads(body)["metadata"]
-            self.calls[call_id] = {"call_id": call_id, "call_status": "registered", "metadata": metadata}
-            return b"201 Created", self.calls[call_id]
-        if path.startswith("/v2/get-call/"):
-            call = self.calls.get(path.rpartition("/")[2])
-            return (b"200 OK", call | _ENDED) if call else (b"404 Not Found", {"message": "no such call"})
+            return b"201 Created", {
+                "call_id": _CALL + metadata["attempt_id"],
+                "call_status": "registered",
+                "metadata": metadata,
+            }
+        if path.startswith(_GET + _CALL):
+            call_id = path.removeprefix(_GET)
+            metadata = {"attempt_id": call_id.removeprefix(_CALL)}
+            return b"200 OK", {"call_id": call_id, "metadata": metadata, **_ENDED}
         if path == "/get-concurrency":
             return b"200 OK", CONCURRENCY
         return b"404 Not Found", {"message": f"{method.decode()} {path} is not known here"}
 
 
+_CALL = "call_"
+_GET = "/v2/get-call/"
 _ENDED = {
     "call_status": "ended",
     "disconnection_reason": "agent_hangup",

@@ -76,7 +76,7 @@ async def fill_arq(address: str, due: int, others: int, mix: str) -> None:
     redis = library("redis.asyncio").Redis.from_url(address)
     milliseconds = int(now().timestamp() * 1000)
     job = pickle.dumps({"t": None, "f": "noop", "a": (), "k": {}, "et": milliseconds})
-    await redis.flushall()
+    await redis.flushdb()
     later = int(LATER.total_seconds() * 1000)
     for chunk in kinds(due, others, mix):
         pipe = redis.pipeline(transaction=False)
@@ -91,6 +91,10 @@ async def fill_arq(address: str, due: int, others: int, mix: str) -> None:
         if scores:
             pipe.zadd("arq:queue", scores)
         await pipe.execute()
+    # What a server does by itself sooner or later is not to be done while it is measured.
+    await redis.bgrewriteaof()
+    while (await redis.info("persistence"))["aof_rewrite_in_progress"]:  # noqa: ASYNC110 - nobody tells us
+        await asyncio.sleep(0.1)
     await redis.aclose()
 
 
@@ -125,13 +129,16 @@ def procrastinate_app(address: str) -> Any:
 
 
 async def fill_procrastinate(address: str, due: int, others: int, mix: str) -> None:
+    psycopg = library("psycopg")
+    server, _, database = address.rpartition("/")
+    async with await psycopg.AsyncConnection.connect(f"{server}/postgres", autocommit=True) as connection:
+        await connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+        await connection.execute(f'CREATE DATABASE "{database}"')
     app = procrastinate_app(address)
     async with app.open_async():
-        if not await app.check_connection_async():
-            await app.schema_manager.apply_schema_async()
-    connection = await library("psycopg").AsyncConnection.connect(address, autocommit=True)
+        await app.schema_manager.apply_schema_async()
+    connection = await psycopg.AsyncConnection.connect(address, autocommit=True)
     async with connection:
-        await connection.execute("TRUNCATE procrastinate_jobs, procrastinate_events, procrastinate_workers CASCADE")
         # Else every row of the backlog would be announced, and get a row of events.
         await connection.execute("ALTER TABLE procrastinate_jobs DISABLE TRIGGER USER")
         columns = "(queue_name, task_name, status, scheduled_at, attempts)"
@@ -148,6 +155,9 @@ async def fill_procrastinate(address: str, due: int, others: int, mix: str) -> N
                 for kind in chunk:
                     await copy.write_row(rows[kind])
         await connection.execute("ALTER TABLE procrastinate_jobs ENABLE TRIGGER USER")
+        # As with Redis: it would do so by itself, some time after.
+        await connection.execute("VACUUM ANALYZE procrastinate_jobs")
+        await connection.execute("CHECKPOINT")
         await connection.execute("VACUUM ANALYZE procrastinate_jobs")
         await connection.execute("CHECKPOINT")
 

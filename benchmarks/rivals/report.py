@@ -1,8 +1,10 @@
 """A run of all that was asked for, told as Markdown."""
 
-import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import typer
 
@@ -10,6 +12,7 @@ from app.clock import Clock
 from app.repositories.embedded_mongod import start_embedded_mongod
 from benchmarks.backlog import Mix
 from benchmarks.claim import parse_sizes
+from benchmarks.drafts import Draft
 from benchmarks.rivals.figures import Case, remembered, tables
 from benchmarks.rivals.installed import DATA, HOME
 from benchmarks.rivals.measuring import Limits, fill_all, grid
@@ -25,37 +28,59 @@ Two worker processes each (agenda: one process of Node), on one machine with the
 and counts when its function has run. A job of Cadencia is a call: claimed, admitted, money reserved, intent stored,
 sent over HTTP to a provider that answers at once, asked about, settled and charged; it counts when it is final. What
 MongoDB and PostgreSQL acknowledge is on the disk; Redis writes its file to the disk once a second, and so may lose the
-last second. taskiq-mongodb deletes what is finished: nothing is beside its due jobs in those rows."""
+last second. taskiq-mongodb deletes what is finished: nothing is beside its due jobs in those rows. Rivals know no
+batches: they have no rows of several. Who did fewer than 10 jobs in the time of a measurement is measured once."""
 
 
-def run(
-    cases: Sequence[Case], names: Sequence[str], *, rounds: int, seconds: float, minutes: float, keep: bool = False
-) -> str:
-    """Measure, and tell everything that is remembered. `keep`: go on with what an earlier run kept, and keep it."""
+@dataclass(frozen=True)
+class Run:
+    """What is wanted. `keep`: go on with the backlogs that an earlier run left, and leave them."""
+
+    cases: Sequence[Case]
+    names: Sequence[str]
+    rounds: int = 3
+    seconds: float = 5
+    minutes: float = 60
+    keep: bool = False
+    results: Path = RESULTS
+
+
+async def report(run: Run, draft: Draft) -> None:
+    """Measure, with a new table after each figure."""
+    run.results.unlink(missing_ok=True)
+    clock = Clock()
+    limits = Limits(run.rounds, run.seconds, clock.monotonic() + run.minutes * 60)
+    async with _mongod(keep=run.keep) as site:
+        async with site.container("bench_about") as container:
+            about = await circumstances(container, CACHE_GB)
+        versions = "; ".join(", ".join(RIVALS[name].packages) for name in run.names if name in RIVALS)
+        async with opened(run.names, site) as (systems, missing):
+
+            def tell() -> None:
+                found = tables(remembered(run.results), run.names, missing)
+                draft.write("\n".join(("## Beside other queues", LEGEND, "", about, "", versions, "", found)))
+
+            tell()
+            await grid(systems, run.cases, limits, run.results, clock, tell)
+
+
+async def prepare(run: Run) -> None:
+    """Install and fill what a later run with `keep` measures on."""
+    async with _mongod(keep=True) as site, opened(run.names, site) as (systems, _):
+        await fill_all(systems, run.cases, Clock())
+
+
+@asynccontextmanager
+async def _mongod(*, keep: bool) -> AsyncIterator[Site]:
     if not keep:
-        RESULTS.unlink(missing_ok=True)
         shutil.rmtree(DATA, ignore_errors=True)
+    DATA.mkdir(parents=True, exist_ok=True)
     try:
-        return asyncio.run(_report(cases, names, rounds, seconds, minutes))
+        async with await start_embedded_mongod(DATA / "mongod", cache_gb=CACHE_GB, start_timeout=300) as mongod:
+            yield Site(mongod.uri, mongod.pid)
     finally:
         if not keep:
             shutil.rmtree(DATA, ignore_errors=True)
-
-
-async def _report(cases: Sequence[Case], names: Sequence[str], rounds: int, seconds: float, minutes: float) -> str:
-    clock = Clock()
-    limits = Limits(rounds, seconds, clock.monotonic() + minutes * 60)
-    DATA.mkdir(parents=True, exist_ok=True)
-    async with await start_embedded_mongod(DATA / "mongod", cache_gb=CACHE_GB) as mongod:
-        site = Site(mongod.uri, mongod.pid)
-        async with site.container("bench_about") as container:
-            about = await circumstances(container, CACHE_GB)
-        async with opened(names, site) as (systems, missing):
-            await (grid(systems, cases, limits, RESULTS, clock) if minutes else fill_all(systems, cases[0], clock))
-    versions = "; ".join(", ".join(RIVALS[name].packages) for name in names if name in RIVALS)
-    return "\n".join(
-        ("## Beside other queues", LEGEND, "", about, "", versions, "", tables(remembered(RESULTS), names, missing))
-    )
 
 
 def parse_cases(sizes: str, mixes: str, batches: str) -> list[Case]:

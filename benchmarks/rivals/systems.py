@@ -2,17 +2,18 @@
 
 import asyncio
 import struct
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from zlib import crc32
 
 from app.config import inherited_environment
 from benchmarks.rivals.figures import OURS, Case
 from benchmarks.rivals.installed import (
     HOME,
+    REDIS_DATABASES,
     Missing,
     Server,
     found,
@@ -28,6 +29,7 @@ from scripts.dev_stack import Part, start
 
 HERE = Path(__file__).parent
 PROCESSES = 2
+LOOK_SECONDS = 0.05
 UVLOOP = "uvloop==0.23.0"
 """Our workers use it, so theirs do."""
 
@@ -92,10 +94,15 @@ class Rival:
 
     async def fill(self, case: Case, due: int) -> None:
         others = 0 if case.mix == "due" else case.size
-        command = [*self.command, "fill", self._address, str(due), str(others), case.mix]
-        ended = await asyncio.to_thread(subprocess.run, command, cwd=self.folder, capture_output=True, check=False)
-        if ended.returncode != 0:
-            raise RuntimeError(f"{self.name} is not filled: {ended.stderr.decode()[-1000:]}")
+        command = [*self.command, "fill", self._address(case), str(due), str(others), case.mix]
+        part = self._started("fill", command)
+        try:
+            while part.alive:  # noqa: ASYNC110 - waiting in a thread could not be broken off
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            await stop([part])
+        if part.process.returncode != 0:
+            raise RuntimeError(f"{self.name} is not filled: {part.log.read_text(errors='replace')[-1000:]}")
 
     @asynccontextmanager
     async def working(self, case: Case) -> AsyncIterator[Counted]:
@@ -103,20 +110,25 @@ class Rival:
         for number in range(self.processes):
             counter = HOME / f"{self.name}-{number}.count"
             counter.write_bytes(bytes(8))
-            command = [*self.command, "work", self._address, case.mix, str(counter)]
-            if self.folder is not None:
-                command = ["/usr/bin/env", f"--chdir={self.folder}", *command]
-            parts.append(start(f"{self.name}-{number}", command, inherited_environment(), HOME))
+            command = [*self.command, "work", self._address(case), case.mix, str(counter)]
+            parts.append(self._started(str(number), command))
             counters.append(counter)
         try:
             yield Counted(parts, counters, [part.process.pid for part in parts])
         finally:
             await stop(parts)
 
-    @property
-    def _address(self) -> str:
-        """Of its own database, where the server has several."""
-        return self.server.address.replace("/?", f"/{self.name}?")
+    def _started(self, suffix: str, command: list[str]) -> Part:
+        if self.folder is not None:
+            command = ["/usr/bin/env", f"--chdir={self.folder}", *command]
+        return start(f"{self.name}-{suffix}", command, inherited_environment(), HOME)
+
+    def _address(self, case: Case) -> str:
+        """Of a database for this backlog alone, which is kept beside those of the others."""
+        address, name = self.server.address, f"{self.name}_{case.key}"
+        if address.startswith("redis:"):
+            return f"{address}{crc32(name.encode()) % REDIS_DATABASES}"
+        return address.replace("/?", f"/{name}?") if "/?" in address else address + name
 
 
 @dataclass(frozen=True)
@@ -129,8 +141,8 @@ class Ours:
         await fill(self.site, case, due)
 
     @asynccontextmanager
-    async def working(self, _: Case) -> AsyncIterator[CallWorkers]:
-        async with working(self.site, PROCESSES) as workers:
+    async def working(self, case: Case) -> AsyncIterator[CallWorkers]:
+        async with working(self.site, case, PROCESSES) as workers:
             yield workers
 
 

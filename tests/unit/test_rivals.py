@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from benchmarks.rivals.figures import Case, Measurement, medians, remember, remembered, tables
+from benchmarks.rivals.figures import Case, Measurement, Medians, medians, remember, remembered, tables
 from benchmarks.rivals.measuring import due_in
 from benchmarks.rivals.python_rivals import kinds
 from benchmarks.rivals.report import parse_cases, parse_names
@@ -18,7 +18,7 @@ def measured(system: str, seconds: float, *, size: int = 1000, mix: str = "due",
 def test_medians_of_each_system_in_each_case() -> None:
     found = medians([measured("us", 1), measured("us", 4), measured("us", 2), measured("us", 1, size=5000)])
 
-    assert found[Case("due", 1000, 1), "us"] == (50, 2, 4, 3)
+    assert found[Case("due", 1000, 1), "us"] == Medians(50, 2, 4, rounds=3, seconds=7)
     assert found[Case("due", 5000, 1), "us"].rounds == 1
 
 
