@@ -31,7 +31,7 @@ fuzz: $(VENV)/.installed ## schemathesis asks the whole API what nobody would, s
 client: $(VENV)/.installed ## Types for TypeScript from the OpenAPI document, into clients/typescript
 	@$(BIN)/python -m scripts.typescript_client
 
-bench: $(VENV)/.installed ## What things cost on this machine, in one to two hours (ARGS="--sizes 1k --rows 1k --rivals 1k" is quicker)
+bench: $(VENV)/.installed ## What things cost on this machine, in an hour at most (ARGS="--minutes 10 --parts promptness", ARGS=--help)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 check: $(VENV)/.installed ## ruff, mypy --strict and import-linter

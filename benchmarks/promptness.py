@@ -44,9 +44,10 @@ PAUSE_WATCHED = 8.0
 
 LEGEND = f"""
 Worker processes against the Retell simulator, in real time and without webhooks. Many calls in flight stay; beside
-them short ones begin, of {2 * ACCOUNTS} batches of {ACCOUNTS} accounts, at instants known beforehand. A wait is
-from when a call may be made (its contact is due, a line is free, the hours have begun, the start rate has its turn) to
-when the simulator has the request, by the same machine's clock. CPU is in percent of one core while the row lasted."""
+them short ones begin, of {2 * ACCOUNTS} batches of {ACCOUNTS} accounts, at instants known beforehand. A wait is from
+when a call may be made (its contact is due, a line is free, the hours have begun, the start rate has its turn) to when
+the simulator has the request, by the same machine's clock. CPU is in percent of one core while the row lasted, of all
+workers together."""
 
 
 async def report(
@@ -70,14 +71,14 @@ async def report(
         await container.synchronise_clock()
         run = Run(site, container, phones, api, started)
         run.tell = lambda: draft.write(_told(run, about))
-        run.note(f"{workers} worker processes. At rest they hold {_memory(started, 'VmRSS')} MB.")
+        run.note(f"Worker processes: {workers}. Memory at rest: {_memory(started, 'VmRSS')} MB.")
         for number in range(ACCOUNTS):
             await customer(container, f"acc-bench-{number}")
         for rate in sorted(rates, reverse=True):
             await _told_of(run, f"{rate} a second", _due(run, rate, calls, seconds))
         await _told_of(run, "lines become free", _lines_free(run))
         await _told_of(run, "a pause", _paused(run))
-        run.note(f"At most they hold {_memory(started)} MB.")
+        run.note(f"Memory at most: {_memory(started)} MB.")
         if not brief:
             await _told_of(run, "a take-over", _taken_over(run))
             await _told_of(run, "hours", _window(run, calls))
