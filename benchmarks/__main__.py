@@ -1,6 +1,5 @@
 """All benchmarks, as Markdown: `make bench`, or `python -m benchmarks --help`."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -72,7 +71,7 @@ def measure_all(parts: Sequence[Part], minutes: float, folder: Path) -> None:
         share = left * part.share / sum(one.share for one in parts[number:])
         say(f"{part.name}: {share:.1f} of {left:.1f} minutes that are left")
         # A loop of its own: what a part that was broken off has left behind ends with it.
-        asyncio.run(told(partial(_measured, part, share), folder / f"{part.name}.md"))
+        told(partial(_measured, part, share), folder / f"{part.name}.md")
 
 
 async def _measured(part: Part, minutes: float, draft: Draft) -> None:

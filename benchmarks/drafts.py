@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,11 @@ from app.log_config import configure_logging
 from benchmarks.site import UNTIL, Site, own_mongod, say
 
 Out = Annotated[Path | None, typer.Option(help="Also written here, anew with each new figure.", dir_okay=False)]
+
+Kept = Annotated[
+    Path | None, typer.Option(help="Data are left in this folder, and found there by another run.", file_okay=False)
+]
+OnlyPrepare = Annotated[bool, typer.Option("--prepare", help="With --kept: only make the data.")]
 
 
 class Draft:
@@ -30,8 +36,15 @@ class Draft:
             self._path.write_text(text + "\n")
 
 
-async def told(measure: Callable[[Draft], Awaitable[None]], path: Path | None = None) -> None:
+def told(measure: Callable[[Draft], Awaitable[None]], path: Path | None = None) -> None:
     """Print what `measure` has written, also if it fails, or is ended by Ctrl-C or SIGTERM."""
+    try:
+        asyncio.run(_told(measure, path))
+    except asyncio.CancelledError:
+        sys.exit(128 + signal.SIGTERM)
+
+
+async def _told(measure: Callable[[Draft], Awaitable[None]], path: Path | None) -> None:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine is run by one
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -43,14 +56,16 @@ async def told(measure: Callable[[Draft], Awaitable[None]], path: Path | None = 
         print(draft.text)
 
 
-def alone(measure: Callable[[Site, Draft], Awaitable[None]], path: Path | None = None) -> None:
+def alone(
+    measure: Callable[[Site, Draft], Awaitable[None]], path: Path | None = None, kept: Path | None = None
+) -> None:
     """The same of what needs a mongod of its own."""
 
     async def on_a_site(draft: Draft) -> None:
-        async with own_mongod() as site:
+        async with own_mongod(kept) as site:
             await measure(site, draft)
 
-    asyncio.run(told(on_a_site, path))
+    told(on_a_site, path)
 
 
 async def within(minutes: float, measure: Callable[[Draft], Awaitable[None]], draft: Draft) -> str:

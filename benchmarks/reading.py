@@ -17,7 +17,7 @@ from benchmarks.backlog import ACCOUNT
 from benchmarks.called import SPAN, filled
 from benchmarks.calls import calling
 from benchmarks.claim import parse_sizes
-from benchmarks.drafts import Draft, Out, alone
+from benchmarks.drafts import Draft, Kept, OnlyPrepare, Out, alone
 from benchmarks.served import served
 from benchmarks.site import Site, circumstances, cpu_seconds, load, say
 from scripts.dev_stack import Part
@@ -48,6 +48,29 @@ def routes(batch_id: str) -> dict[str, str]:
     }
 
 
+async def prepare(site: Site, sizes: list[int]) -> None:
+    """Make what a later run on the same data finds."""
+    for size in sizes:
+        say(f"{size:,} jobs")
+        async with site.container(_database(size)) as container:
+            await _stored(container, size)
+
+
+async def _stored(container: Container, size: int) -> str:
+    """The id of the batch of so many contacts, made if it is not there."""
+    batches = container.database.collection("batches")
+    found = await batches.find_one({"total_jobs": size}, {"_id": True})
+    if found:
+        return str(found["_id"])
+    await container.database.drop()  # what a run that was broken off has left
+    await container.prepare_database()
+    return await filled(container, size)
+
+
+def _database(size: int) -> str:
+    return f"bench_reading_{size}"
+
+
 async def report(site: Site, sizes: list[int], draft: Draft) -> None:
     lines = [f"| {' | '.join(COLUMNS)} |", "| ---: | --- " + "| ---: " * (len(COLUMNS) - 2) + "|"]
     called: list[str] = []
@@ -56,11 +79,11 @@ async def report(site: Site, sizes: list[int], draft: Draft) -> None:
         ended = f"{about} At the end the load was {load()}. Calls that ended meanwhile, a second: {', '.join(called)}."
         draft.write("\n".join(["## Pages that are polled", LEGEND, "", ended, "", *lines]))
 
-    for number, size in enumerate(sizes):
-        database = f"bench_reading_{number}"
+    for size in sizes:
+        database = _database(size)
         async with site.container(database) as container:
             about = await circumstances(container)
-            batch_id = await filled(container, size)
+            batch_id = await _stored(container, size)
             async with (
                 served(site, container, database, connections=CLIENTS + 10) as (api, http),
                 calling(site, database, AT_ONCE),
@@ -75,7 +98,8 @@ async def report(site: Site, sizes: list[int], draft: Draft) -> None:
                 over = await jobs.count_documents({"account_id": ACCOUNT, "finished_at": {"$gte": since}})
                 called.append(f"{over / (container.clock.now() - since).total_seconds():.1f}")
                 tell(about)
-            await container.database.drop()
+            if site.kept is None:
+                await container.database.drop()
 
 
 class Measured:
@@ -128,10 +152,18 @@ def _percentile(milliseconds: list[float], percent: int) -> float:
     return quantiles(milliseconds, n=100)[percent - 1]
 
 
-def main(sizes: Annotated[str, typer.Option(help="How many jobs, such as 10k,100k.")] = SIZES, out: Out = None) -> None:
+def main(
+    sizes: Annotated[str, typer.Option(help="How many jobs, such as 10k,100k.")] = SIZES,
+    kept: Kept = None,
+    only_prepare: OnlyPrepare = False,
+    out: Out = None,
+) -> None:
     """Ask for what the frontend's pages ask for."""
     wanted = parse_sizes(sizes)
-    alone(lambda site, draft: report(site, wanted, draft), out)
+    if only_prepare:
+        alone(lambda site, _: prepare(site, wanted), kept=kept)
+    else:
+        alone(lambda site, draft: report(site, wanted, draft), out, kept)
 
 
 if __name__ == "__main__":

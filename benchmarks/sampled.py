@@ -14,7 +14,10 @@ from benchmarks.rivals.installed import Missing, python_with
 PY_SPY = "py-spy==0.4.2"
 RATE = 200
 """Samples a second."""
+LOOP = "the event loop"
 KINDS = {
+    # Every coroutine runs in it: what no other kind is further in, is its own.
+    LOOP: ("/asyncio/runners.py",),
     "MongoDB, in pymongo and bson": ("/pymongo/", "/bson/"),
     "HTTP to Retell": ("/httpx/", "/httpcore/", "/h11/", "/anyio/", "/app/integrations/retell/"),
     "the log": ("/structlog/", "/app/log_config"),
@@ -23,7 +26,7 @@ KINDS = {
     "decisions and their order": ("/app/domain/", "/app/services/", "/workers/", "/app/"),
 }
 """A sample is of the first kind that a path names, from the innermost frame outwards."""
-LOOP = "the event loop"
+OTHER = "anything else"
 OWN = 12
 """Functions that are named, by the time in themselves."""
 
@@ -54,7 +57,7 @@ def kind_of(frames: Iterable[str]) -> str:
         for kind, parts in KINDS.items():
             if any(part in frame for part in parts):
                 return kind
-    return LOOP
+    return OTHER
 
 
 def _short(frame: str) -> str:

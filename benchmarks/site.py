@@ -32,6 +32,8 @@ class Site:
 
     uri: str
     mongod_pid: int
+    kept: Path | None = None
+    """Where data stay for another run, which need not be made then."""
 
     @asynccontextmanager
     async def container(self, database: str, **settings: Any) -> AsyncIterator[Container]:
@@ -52,12 +54,13 @@ class Site:
 
 
 @asynccontextmanager
-async def own_mongod() -> AsyncIterator[Site]:
-    """A mongod with an empty data folder, which is removed afterwards."""
+async def own_mongod(kept: Path | None = None) -> AsyncIterator[Site]:
+    """A mongod with an empty data folder, which is removed afterwards, or with one that is `kept`."""
     shutil.rmtree(HOME, ignore_errors=True)
     try:
-        async with await start_embedded_mongod(HOME / "mongod", cache_gb=CACHE_GB) as mongod:
-            yield Site(mongod.uri, mongod.pid)
+        async with await start_embedded_mongod((kept or HOME) / "mongod", cache_gb=CACHE_GB) as mongod:
+            HOME.mkdir(parents=True, exist_ok=True)
+            yield Site(mongod.uri, mongod.pid, kept)
     finally:
         shutil.rmtree(HOME, ignore_errors=True)
 

@@ -28,12 +28,12 @@ from app.integrations.spreadsheets.workbook_writer import WorkbookWriter
 from app.repositories.documents import from_document, to_document
 from benchmarks.backlog import CHUNK, campaign, contacts, customer
 from benchmarks.claim import parse_sizes
-from benchmarks.drafts import Draft, Out, alone
+from benchmarks.drafts import Draft, Kept, OnlyPrepare, Out, alone
 from benchmarks.our_tables import ACCOUNT, DATABASE
 from benchmarks.plain_tables import NEEDS
 from benchmarks.preview import HEADER, list_rows
 from benchmarks.rivals.installed import Missing, python_with
-from benchmarks.site import Site, circumstances, say
+from benchmarks.site import HOME, Site, circumstances, say
 
 ROOT = Path(__file__).parents[1]
 PLAIN = ROOT / "benchmarks" / "plain_tables.py"
@@ -127,12 +127,8 @@ async def report(site: Site, sizes: Sequence[int], draft: Draft, pandas_python: 
     with tempfile.TemporaryDirectory() as folder:
         async with site.container(DATABASE) as container:
             where = await circumstances(container)
-            await customer(container, ACCOUNT)
             for rows in sizes:
-                say(f"Making {rows:,} rows")
-                path = Path(folder) / f"lista-{rows}.xlsx"
-                await asyncio.to_thread(write_list, path, rows)
-                batch_id = await called_batch(container, rows)
+                path, batch_id = await _made(site, container, Path(folder), rows)
                 made = str(Path(folder) / "out")
                 ours = [sys.executable, "-m", "benchmarks.our_tables"]
                 for name, command in (
@@ -148,7 +144,35 @@ async def report(site: Site, sizes: Sequence[int], draft: Draft, pandas_python: 
                 ):
                     exports += await _line(name, rows, command)
                     tell()
-                await container.database.collection("jobs").delete_many({})
+                if site.kept is None:
+                    await container.database.collection("jobs").delete_many({})
+
+
+async def prepare(site: Site, sizes: Sequence[int]) -> None:
+    """Make what a later run on the same data finds."""
+    async with site.container(DATABASE) as container:
+        for rows in sizes:
+            await _made(site, container, HOME, rows)
+
+
+async def _made(site: Site, container: Container, folder: Path, rows: int) -> tuple[Path, str]:
+    """A list of so many rows, and the id of a batch of so many contacts; they may be there already."""
+    path = (site.kept or folder) / f"lista-{rows}.xlsx"
+    account, batches = {"_id": ACCOUNT}, container.database.collection("batches")
+    if not await container.database.collection("accounts").find_one(account):
+        await customer(container, ACCOUNT)
+    if not path.exists():
+        say(f"Making a list of {rows:,} rows")
+        unfinished = path.with_suffix(".part")
+        await asyncio.to_thread(write_list, unfinished, rows)
+        unfinished.rename(path)
+    found = await batches.find_one({"bench_rows": rows}, {"_id": True}) if site.kept else None
+    if found:
+        return path, str(found["_id"])
+    say(f"Making a batch of {rows:,} contacts")
+    batch_id = await called_batch(container, rows)
+    await batches.update_one({"_id": batch_id}, {"$set": {"bench_rows": rows}})
+    return path, batch_id
 
 
 def write_list(path: Path, rows: int) -> None:
@@ -246,11 +270,16 @@ def _head(what: str) -> list[str]:
 def main(
     sizes: Annotated[str, typer.Option(help="Rows, such as 1k,10k for a quick look.")] = SIZES,
     pandas_python: PandasPython = None,
+    kept: Kept = None,
+    only_prepare: OnlyPrepare = False,
     out: Out = None,
 ) -> None:
     """Import and export lists of each size."""
     wanted = parse_sizes(sizes)
-    alone(lambda site, draft: report(site, wanted, draft, pandas_python), out)
+    if only_prepare:
+        alone(lambda site, _: prepare(site, wanted), kept=kept)
+    else:
+        alone(lambda site, draft: report(site, wanted, draft, pandas_python), out, kept)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The engine beside other job queues: `python -m benchmarks.rivals --sizes 1k,100k`, or `--help`."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -37,9 +36,9 @@ def main(
     names = parse_names(systems, SYSTEMS)
     run = Run(cases, names, rounds, seconds, minutes, keep, results)
     if only_prepare:
-        asyncio.run(told(lambda _: prepare(run), out))
+        told(lambda _: prepare(run), out)
     else:
-        asyncio.run(told(lambda draft: report(run, draft), out))
+        told(lambda draft: report(run, draft), out)
 
 
 if __name__ == "__main__":

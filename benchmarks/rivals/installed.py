@@ -80,6 +80,7 @@ async def redis_server() -> AsyncIterator[Server]:
     program, folder, port = found("redis-server"), DATA / "redis", free_port(0)
     folder.mkdir(parents=True, exist_ok=True)
     durability = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
+    durability += ["--auto-aof-rewrite-percentage", "0"]  # whoever fills it has it rewritten, once
     where = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--databases", str(REDIS_DATABASES)]
     command = [program, *where, *durability]
     async with _running("redis", command, ready="Ready to accept connections") as part:

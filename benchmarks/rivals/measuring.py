@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.domain.ports import Time
-from benchmarks.rivals.figures import Case, Measurement, remember
+from benchmarks.rivals.figures import OURS, Case, Measurement, remember
 from benchmarks.rivals.installed import DATA, cpu_seconds
-from benchmarks.rivals.our_engine import CallWorkers
+from benchmarks.rivals.our_engine import CallWorkers, shape
 from benchmarks.rivals.systems import Counted, Ours, Rival
 from benchmarks.site import load, say
 
@@ -47,7 +47,10 @@ class Filled:
 
     def __init__(self, path: Path = DATA / "filled.json") -> None:
         self._path = path
-        self._due: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+        known = json.loads(path.read_text()) if path.exists() else {}
+        self._due: dict[str, int] = known.get("due", {})
+        if known.get("shape") != shape():
+            self._due = {key: due for key, due in self._due.items() if not key.startswith(f"{OURS} ")}
 
     def lasts(self, name: str, case: Case) -> bool:
         """Whether there is enough for a measurement."""
@@ -55,7 +58,7 @@ class Filled:
 
     def note(self, name: str, case: Case, due: int) -> None:
         self._due[f"{name} {case.key}"] = due
-        self._path.write_text(json.dumps(self._due, indent=1))
+        self._path.write_text(json.dumps({"shape": shape(), "due": self._due}, indent=1))
 
     def used(self, name: str, case: Case, jobs: int) -> None:
         self.note(name, case, self._due[f"{name} {case.key}"] - jobs)
@@ -122,7 +125,10 @@ async def fill_all(systems: Sequence[Ours | Rival], cases: Sequence[Case], time:
     for case in cases:
         for system in systems:
             if takes_part(system, case):
-                await fill(system, case, filled, time)
+                try:
+                    await fill(system, case, filled, time)
+                except Exception as error:  # noqa: BLE001 - whatever ails one, the others are filled
+                    say(f"  {system.name}, {case.title}: {error}")
 
 
 def takes_part(system: Ours | Rival, case: Case) -> bool:

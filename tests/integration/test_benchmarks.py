@@ -2,6 +2,7 @@
 
 import sys
 from operator import itemgetter
+from pathlib import Path
 
 import pytest
 import typer
@@ -12,7 +13,7 @@ from app.domain.jobs import Job, JobState
 from app.repositories.documents import from_document
 from app.repositories.embedded_mongod import EmbeddedMongod
 from app.repositories.indexes import INDEXES
-from benchmarks import tables
+from benchmarks import reading, tables
 from benchmarks.backlog import BESIDE, Backlog, Mix, filled
 from benchmarks.claim import parse_sizes, report
 from benchmarks.drafts import Draft
@@ -87,6 +88,17 @@ async def test_the_tables_of_imports_and_exports(mongod: EmbeddedMongod) -> None
     ours = [row for row in rows if row[1].startswith("Cadencia")]
     assert [row[1] for row in ours] == ["Cadencia .xlsx", "Cadencia .xlsx", "Cadencia .csv"]
     assert all(float(row[3].replace(",", "")) > 0 for row in rows if not row[1].startswith("pandas"))
+
+
+async def test_what_is_kept_is_not_made_again(mongod: EmbeddedMongod, container: Container, tmp_path: Path) -> None:
+    site = Site(mongod.uri, mongod.pid, kept=tmp_path)
+
+    path, batch_id = await tables._made(site, container, Path("nowhere"), 60)
+    assert await tables._made(site, container, Path("nowhere"), 60) == (path, batch_id)
+    assert await container.database.collection("jobs").count_documents({"batch_id": batch_id}) == 60
+    large = await reading._stored(container, 120)
+    assert await reading._stored(container, 120) == large
+    assert await container.database.collection("jobs").count_documents({}) == 120
 
 
 async def test_a_failed_measurement_is_no_figure() -> None:
