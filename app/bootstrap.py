@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 from os import getpid
 from socket import gethostname
 from uuid import uuid4
@@ -191,17 +192,21 @@ class Container:
     webhooks: WebhookService
 
     async def prepare_database(
-        self, *, migrate: bool | None = None, stopping: Callable[[], bool] = lambda: False
+        self,
+        *,
+        migrate: bool | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+        patience: float = inf,
     ) -> None:
         """Check the server, migrate the data (`migrate`; else as MIGRATE_AT_START says), create the indexes, take the
         primary's time.
 
         Safe to repeat. Raises DatabaseUnsuitable, DatabaseUnavailable, or DataNotReady: then somebody else migrates,
-        has to, or the process is `stopping`.
+        has to, the process is `stopping`, or an index takes longer than `patience` (seconds) to build.
         """
         await self.database.check()
         wanted = self.settings.migrate_at_start if migrate is None else migrate
-        await self.migrator.make_ready(migrate=wanted, stopping=stopping)
+        await self.migrator.make_ready(migrate=wanted, stopping=stopping, patience=patience)
         await self.synchronise_clock()
 
     async def check_data(self) -> None:

@@ -4,6 +4,7 @@ The API starts without MongoDB and answers 503 meanwhile; it recovers by itself.
 """
 
 import asyncio
+import math
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
@@ -25,6 +26,8 @@ log = structlog.get_logger("api")
 CLOCK_SECONDS = 30
 FIRST_WAIT = timedelta(seconds=0.5)
 LONGEST_WAIT = timedelta(seconds=10)
+FIRST_PATIENCE_SECONDS = 5.0
+"""For indexes, before requests are answered at all."""
 
 
 class Runtime:
@@ -39,10 +42,11 @@ class Runtime:
         self.stopping = asyncio.Event()
         """The process was told to end; answers that would last end now."""
 
-    async def prepare(self, *, migrate: bool | None = None) -> None:
+    async def prepare(self, *, migrate: bool | None = None, patience: float = math.inf) -> None:
         """One try. Raises DatabaseUnsuitable."""
+        stopping = self.stopping.is_set
         try:
-            await self.container.prepare_database(migrate=migrate, stopping=self.stopping.is_set)
+            await self.container.prepare_database(migrate=migrate, stopping=stopping, patience=patience)
         except Unavailable as error:
             self.waits_for = error
             return
@@ -120,7 +124,7 @@ def lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMana
             try:
                 runtime = Runtime(await stack.enter_async_context(open_container(settings)))
                 # What takes long is done while requests are answered: by 503.
-                await runtime.prepare(migrate=False)
+                await runtime.prepare(migrate=False, patience=FIRST_PATIENCE_SECONDS)
             except DatabaseUnsuitable as error:
                 log.critical("mongodb_unsuitable", problem=str(error))
                 app.state.refused = True

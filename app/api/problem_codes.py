@@ -142,7 +142,14 @@ KINDS: dict[int, ProblemKind] = {
     503: ProblemKind(
         "Unavailable",
         "MongoDB is away, or something else that is needed; nothing was done. Try again after `Retry-After` seconds.",
-        ("database_unavailable", "data_being_migrated", "data_outdated", "file_not_written", "webhook_key_missing"),
+        (
+            "database_unavailable",
+            "data_being_migrated",
+            "data_outdated",
+            "indexes_being_built",
+            "file_not_written",
+            "webhook_key_missing",
+        ),
     ),
 }
 

@@ -7,6 +7,7 @@
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -158,6 +159,22 @@ class Database:
         """The primary's answer to a question about itself. Raises DatabaseUnavailable."""
         async with self.operation():
             return await self._client.admin.command(command)
+
+    async def index_builds(self) -> list[str]:
+        """How far the primary is with the indexes that it builds, in its own words; [] if it does not tell us.
+
+        That takes the right `inprog`, which readWrite on the database does not have. Raises DatabaseUnavailable.
+        """
+        ours = {"ns": {"$regex": f"^{re.escape(self._db.name)}[.]"}, "msg": {"$regex": "^Index Build"}}
+        pipeline: list[Document] = [{"$currentOp": {"allUsers": True}}, {"$match": ours}]
+        try:
+            async with self.operation():
+                found = await (await self._client.admin.aggregate(pipeline)).to_list()
+        except OperationFailure as error:
+            if error.code in NOT_LET_IN:
+                return []
+            raise
+        return [f"{build['ns']}: {build['msg']}" for build in found]
 
     @property
     def write_concern(self) -> Document:

@@ -1,12 +1,21 @@
 """Every index, with the query that it serves. Creating them is safe to repeat and while workers live; dropping or
 changing one is for a migration (docs/adr/0026-migrations.md)."""
 
+import asyncio
+import math
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import pymongo
+import structlog
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import OperationFailure
 
+from app.domain.errors import DatabaseUnavailable, DataNotReady
 from app.repositories.database import Database, DatabaseUnsuitable, Document
+
+log = structlog.get_logger("migrations")
 
 
 def _list_of_jobs(name: str, scope: tuple[str, int] | None, *order: tuple[str, int]) -> IndexModel:
@@ -130,6 +139,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         # Monitoring: how many are left, and since when?
         IndexModel([("noted_at", ASCENDING)], name="noted"),
     ],
+    "recoveries": [],
     "imports": [
         # GET /batches/{id}/imports, newest first.
         IndexModel([("batch_id", ASCENDING), ("first_number", DESCENDING)], name="newest_of_batch"),
@@ -361,18 +371,56 @@ _MATTERS = ("key", "unique", "partialFilterExpression", "expireAfterSeconds")
 _CONFLICT = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsConflict
 _DUPLICATE = 11000
 
+LOOK_SECONDS = 0.5
+TOLD_EVERY = 20
+"""Looks between two lines of the log."""
+LONGEST_BUILD_SECONDS = 86_400.0
+"""For the indexes of one collection. Many times what it takes; then whoever asked asks again."""
 
-async def ensure_indexes(database: Database) -> None:
-    """Create what is missing; what is there otherwise is for a migration to drop.
 
-    Raises DatabaseUnsuitable if one cannot be, DatabaseUnavailable.
+async def ensure_indexes(
+    database: Database, *, stopping: Callable[[], bool] = lambda: False, patience: float = math.inf
+) -> None:
+    """Create what is missing, and wait until it is built; what is there otherwise is for a migration to drop.
+
+    Safe to repeat, and for many at once: all wait for one build. Raises DatabaseUnsuitable if one cannot be,
+    DatabaseUnavailable, or DataNotReady if the process is `stopping`, or it takes longer than `patience` (seconds).
     """
+    await database.server_time()  # a server that is away is told of at once
+    building = asyncio.create_task(_build(database))
+    looks = 0
+    try:
+        while not building.done():
+            await asyncio.wait({building}, timeout=LOOK_SECONDS)
+            looks += 1
+            if not building.done() and (stopping() or looks * LOOK_SECONDS >= patience):
+                raise DataNotReady("indexes_being_built")
+            if not building.done() and looks % TOLD_EVERY == 0:
+                log.info("indexes_waited_for", seconds=round(looks * LOOK_SECONDS), builds=await _builds(database))
+        building.result()
+    finally:
+        # The server goes on with what it has begun, or begins anew when somebody asks again.
+        while not building.done():
+            building.cancel()  # more than once, if need be: the driver may swallow one
+            await asyncio.wait({building}, timeout=LOOK_SECONDS)
+        await asyncio.gather(building, return_exceptions=True)
+
+
+async def _builds(database: Database) -> list[str]:
+    with suppress(DatabaseUnavailable):
+        return await database.index_builds()
+    return []
+
+
+async def _build(database: Database) -> None:
     for collection, indexes in INDEXES.items():
         if not indexes:
             continue  # read by `_id` alone
         try:
-            async with database.operation():
-                await database.collection(collection).create_indexes(indexes)
+            # On millions of documents it takes longer than any other answer: the socket's time-out is not for this.
+            with pymongo.timeout(LONGEST_BUILD_SECONDS):
+                async with database.operation():
+                    await database.collection(collection).create_indexes(indexes)
         except OperationFailure as error:
             if error.code in _CONFLICT:
                 raise DatabaseUnsuitable(await _conflicts(database, collection)) from None

@@ -7,6 +7,7 @@ the same work: if both do it, each writes what the other does.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -82,11 +83,13 @@ class Migrator:
             raise DatabaseUnsuitable(refused)
         return versions
 
-    async def make_ready(self, *, migrate: bool, stopping: Callable[[], bool] = _never) -> None:
+    async def make_ready(
+        self, *, migrate: bool, stopping: Callable[[], bool] = _never, patience: float = math.inf
+    ) -> None:
         """Have the data as this code needs it, with its indexes; `migrate` says whether by migrating it, if need be.
 
-        Raises DataNotReady if somebody else migrates it, or has to, or the process is `stopping`; DatabaseUnsuitable,
-        DatabaseUnavailable.
+        Raises DataNotReady if somebody else migrates it, or has to, the process is `stopping`, or an index takes
+        longer than `patience` (seconds) to build; DatabaseUnsuitable, DatabaseUnavailable.
         """
         if await self.check() is None:
             await self._schema.begin()
@@ -98,7 +101,7 @@ class Migrator:
         if state.version > self.code_version:
             log.info("data_is_newer", version=state.version, code_version=self.code_version)
             return  # its indexes are not ours to make
-        await ensure_indexes(self._database)
+        await ensure_indexes(self._database, stopping=stopping, patience=patience)
 
     async def outstanding(self) -> list[Outstanding]:
         """What would be done, and how much of it. Changes nothing. Raises as `check`."""

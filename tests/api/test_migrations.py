@@ -32,7 +32,7 @@ async def database(mongod: EmbeddedMongod) -> AsyncIterator[Database]:
 async def test_it_answers_503_until_somebody_has_migrated(
     mongod: EmbeddedMongod, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.repositories.migrator.ensure_indexes", lambda _: asyncio.sleep(0))
+    monkeypatch.setattr("app.repositories.migrator.ensure_indexes", lambda *_, **__: asyncio.sleep(0))
     # Of the time before there were versions, and to be changed.
     await database.collection("accounts").insert_one({"_id": "acc-1", "account_name": "Zeta"})
     app = create_app(make_settings(mongod.uri, mongodb_database=NAME, migrate_at_start=False, authentication=False))
@@ -55,7 +55,7 @@ async def test_it_ends_when_data_comes_that_it_would_misread(
     mongod: EmbeddedMongod, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = list[int]()
-    monkeypatch.setattr("app.repositories.migrator.ensure_indexes", lambda _: asyncio.sleep(0))
+    monkeypatch.setattr("app.repositories.migrator.ensure_indexes", lambda *_, **__: asyncio.sleep(0))
     monkeypatch.setattr("app.api.lifecycle.CLOCK_SECONDS", 0.01)
     monkeypatch.setattr(signal, "raise_signal", told.append)
     async with running(create_app(make_settings(mongod.uri, mongodb_database=NAME))):

@@ -42,7 +42,7 @@ PROMPT = Timing(lease=timedelta(seconds=20), notice=timedelta(0))
 def without_indexes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixty indexes take a second; they are another matter."""
 
-    async def nothing(_: Database) -> None:
+    async def nothing(*_: object, **__: object) -> None:
         return
 
     monkeypatch.setattr("app.repositories.migrator.ensure_indexes", nothing)

@@ -109,6 +109,10 @@ TEXTS: dict[str, dict[Literal["es", "en"], str]] = {
         "es": "Los datos se están llevando a la versión {version}. No se hizo ningún cambio; inténtelo más tarde.",
         "en": "The data is being brought to version {version}. Nothing was changed; try again later.",
     },
+    "indexes_being_built": {
+        "es": "La base de datos construye índices; hay que esperar a que termine.",
+        "en": "The database is building indexes; wait until it is done.",
+    },
     "data_outdated": {
         "es": (
             "Los datos tienen la versión {version} y este programa necesita la {needed}: quien opera el sistema debe "
