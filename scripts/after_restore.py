@@ -24,6 +24,11 @@ from app.services.restoring import NoCallsListed, Restored, WorkersAtWork
 
 DONE, AGAIN, FAILED = 0, 1, 2
 COLUMNS = ("phone", "account_id", "batch_id", "job_id", "called_at", "call_id", "ended_by")
+NOT_RECOVERED = (
+    "Nobody is released: in the last day this command has not ended with exit code 0, so calls made since the backup "
+    "may not have been found, and their contacts would be called again. Run it with --since until it does; or, if you "
+    "know better, say --although-not-recovered."
+)
 
 cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -39,6 +44,14 @@ def main(
     release: Annotated[
         bool, typer.Option("--release", help="Let the accounts call again that this command had suspended.")
     ] = False,
+    although_not_recovered: Annotated[
+        bool,
+        typer.Option(
+            "--although-not-recovered",
+            help="With --release: also if this command has not ended with 0 in the last day. Whoever was called since "
+            "the backup may be called again.",
+        ),
+    ] = False,
     account: Annotated[
         list[str] | None, typer.Option(help="With --release: only this account; may be repeated.")
     ] = None,
@@ -49,7 +62,8 @@ def main(
     """
     try:
         if release:
-            raise typer.Exit(asyncio.run(_release(load_settings(), account or [])))
+            released = _release(load_settings(), account or [], unrecovered=although_not_recovered)
+            raise typer.Exit(asyncio.run(released))
         taken_at = _instant(since)
         restored = asyncio.run(_recover(load_settings(WorkerSettings), taken_at))
     except WorkersAtWork as error:
@@ -95,12 +109,16 @@ async def _recover(settings: Settings, since: datetime) -> Restored:
             return await restoring.recover(since)
 
 
-async def _release(settings: Settings, chosen: list[str]) -> int:
+async def _release(settings: Settings, chosen: list[str], *, unrecovered: bool) -> int:
     async with open_container(settings) as container:
         await container.prepare_database()
         async with open_restoring(container) as restoring:
             held = await restoring.held_accounts()
-        for account_id in [account_id for account_id in held if not chosen or account_id in chosen]:
+            meant = [account_id for account_id in held if not chosen or account_id in chosen]
+            if meant and not (unrecovered or await restoring.is_complete()):
+                typer.echo(NOT_RECOVERED, err=True)
+                return FAILED
+        for account_id in meant:
             await container.accounts.change(account_id, {"status": AccountStatus.ACTIVE})
             typer.echo(f"{account_id} may call again")
     unknown = sorted(set(chosen) - set(held))

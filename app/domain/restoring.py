@@ -52,6 +52,12 @@ class RestoredDatabase(Protocol):
     async def hold_accounts(self, now: datetime) -> int:
         """Suspend every active account, and say why (HELD); how many that were."""
 
+    async def note_recovery(self, begun_at: datetime, finished_at: datetime | None) -> None:
+        """`finished_at` None: it is not known any more, or not yet, whether everything was found."""
+
+    async def recovered_at(self) -> datetime | None:
+        """When the last recovery ended with nothing left to be found; None: it did not, or there was none."""
+
     async def active_accounts(self) -> int: ...
     async def held_accounts(self) -> list[str]: ...
     async def unfinished_batches(self) -> list[Batch]:

@@ -13,10 +13,11 @@ from app.domain.jobs import Attempt, Job, JobState
 from app.domain.restoring import HELD
 from app.domain.timeline import JobEvent
 from app.repositories.database import Database, Repository, guarded
-from app.repositories.documents import from_document, optional, plain
+from app.repositories.documents import from_document, optional, plain, set_or_unset
 from app.repositories.timelines import WITHOUT_TIMELINE, appended
 
 _OVER = [BatchStatus.COMPLETED.value, BatchStatus.CANCELLED.value]
+_LAST = "last"
 _FAR_SLOTS = (1_000_000, 2_000_000_000)
 """Beyond any limit, so that nobody's line is taken: a reservation belongs to a job that has a slot."""
 
@@ -27,12 +28,23 @@ class MongoRestoredDatabase(Repository):
         self._accounts = database.collection("accounts")
         self._batches = database.collection("batches")
         self._jobs = database.collection("jobs")
+        self._recoveries = database.collection("recoveries")
 
     @guarded
     async def hold_accounts(self, now: datetime) -> int:
         held = {"status": AccountStatus.SUSPENDED.value, "suspension_reason": HELD, "updated_at": now}
         result = await self._accounts.update_many({"status": AccountStatus.ACTIVE.value}, {"$set": held})
         return result.modified_count
+
+    @guarded
+    async def note_recovery(self, begun_at: datetime, finished_at: datetime | None) -> None:
+        noted = set_or_unset({"begun_at": begun_at, "finished_at": finished_at})
+        await self._recoveries.update_one({"_id": _LAST}, noted, upsert=True)
+
+    @guarded
+    async def recovered_at(self) -> datetime | None:
+        last = await self._recoveries.find_one({"_id": _LAST})
+        return None if last is None else last.get("finished_at")
 
     @guarded
     async def active_accounts(self) -> int:

@@ -38,6 +38,8 @@ log = structlog.get_logger("restoring")
 AT_ONCE = 8
 LOOKS = 3
 LEASE = timedelta(minutes=1)
+COMPLETE_FOR = timedelta(days=1)
+"""A backup may have in it that an earlier one was recovered."""
 LATE_DETAILS = timedelta(minutes=15)
 """After so long nothing is added to a call that is over."""
 
@@ -108,7 +110,9 @@ class Restoring:
         Raises WorkersAtWork, NoCallsListed, a ProviderError, or DatabaseUnavailable.
         """
         await self._require_silence()
-        done = Restored(held_accounts=await self._database.hold_accounts(self._time.now()))
+        begun_at = self._time.now()
+        await self._database.note_recovery(begun_at, None)
+        done = Restored(held_accounts=await self._database.hold_accounts(begun_at))
         batches = await self._database.unfinished_batches()
         try:
             for batch in batches:
@@ -118,6 +122,8 @@ class Restoring:
         if not done.listed and await self._database.has_calls([batch.batch_id for batch in batches]):
             raise NoCallsListed
         await self._find_strays(since, done)
+        if done.is_done:
+            await self._database.note_recovery(begun_at, self._time.now())
         return done
 
     async def _attend(self, batch: Batch, done: Restored) -> None:
@@ -132,6 +138,11 @@ class Restoring:
     async def held_accounts(self) -> list[str]:
         """The accounts that `recover` suspended, and nobody has activated since."""
         return await self._database.held_accounts()
+
+    async def is_complete(self) -> bool:
+        """Whether the last recovery found everything, and is so recent that it was of this restoring."""
+        recovered_at = await self._database.recovered_at()
+        return recovered_at is not None and self._time.now() - recovered_at < COMPLETE_FOR
 
     async def _require_silence(self) -> None:
         """Workers do no harm once every account is held."""

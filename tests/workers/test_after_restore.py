@@ -25,7 +25,7 @@ from app.domain.workers import WorkerState
 from app.integrations.retell import client
 from app.repositories.indexes import INDEXES
 from app.repositories.workers import MongoWorkers
-from app.services.restoring import NoCallsListed, Restored, Restoring, WorkersAtWork
+from app.services.restoring import COMPLETE_FOR, NoCallsListed, Restored, Restoring, WorkersAtWork
 from scripts.after_restore import COLUMNS, cli
 from tests.unit.test_diagnosis import vitals
 from tests.workers.conftest import (
@@ -321,11 +321,40 @@ async def test_all_accounts_are_held_whatever_retell_answers_and_only_those_are_
     code, output = await asyncio.to_thread(operator.run, "--release", "--account", other.account_id)
     assert (code, other.account_id in output) == (2, True)
     code, output = await asyncio.to_thread(operator.run, "--release")
+    assert (code, "--although-not-recovered" in output) == (2, True)
+    assert (await campaigns.container.accounts.get(calling.account_id)).status is AccountStatus.SUSPENDED
+    code, output = await asyncio.to_thread(operator.run, "--release", "--although-not-recovered")
     assert (code, output) == (0, f"{calling.account_id} may call again\n")
     found = await campaigns.container.accounts.get_many([calling.account_id, other.account_id])
     assert found[calling.account_id].status is AccountStatus.ACTIVE
     assert found[calling.account_id].suspension_reason is None
     assert found[other.account_id].suspension_reason == "Falta de pago"
+
+
+async def test_accounts_are_released_once_everything_was_found_and_not_long_after(
+    operator: Operator, campaigns: Campaigns
+) -> None:
+    batch = await campaigns.batch(await campaigns.account(), [numbers(1)])
+    batches, recoveries = (operator.database.collection(name) for name in ("batches", "recoveries"))
+
+    async def is_released() -> bool:
+        code, output = await asyncio.to_thread(operator.run, "--release")
+        assert (code, "may call again" in output) in {(0, True), (2, False)}
+        return code == 0
+
+    assert (await operator.recover()).is_done
+    # Once more, and now something is found that is not over: what was known before counts no more.
+    await batches.update_one({"_id": batch.batch_id}, {"$set": {"status": "importing"}})
+    assert not (await operator.recover()).is_done
+    assert not await is_released()
+    await batches.update_one({"_id": batch.batch_id}, {"$set": {"status": "running"}})
+    assert (await operator.recover()).is_done
+    # As in a backup that was itself made after a restoring.
+    just_now = (await recoveries.find_one({}))["finished_at"]
+    await recoveries.update_one({}, {"$set": {"finished_at": just_now - COMPLETE_FOR}})
+    assert not await is_released()
+    await recoveries.update_one({}, {"$set": {"finished_at": just_now}})
+    assert await is_released()
 
 
 async def test_a_list_without_the_calls_that_are_known_is_not_believed(
