@@ -44,7 +44,7 @@ VALUES: dict[str, Any] = {
         "other_identifiers": 0,
         "shared_jobs": 0,
     },
-    "ErasureReply.left": {"in_progress": 0, "provider_copies": 0},
+    "ErasureReply.left": {"in_progress": 0, "provider_copies": 0, "elsewhere": 0},
     "ErasureReply.stays": [
         {"code": "erasure_keeps_ledger", "message": "Quedan los movimientos de la cuenta: no dicen de quién eran."}
     ],

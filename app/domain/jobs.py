@@ -182,6 +182,8 @@ class AttemptRecord(BaseModel):
     billed_seconds: int
     cost: Decimal
     provider_cost_cents: Decimal | None = None
+    key_mark: str | None = None
+    """As in Attempt: under which key the provider knows the call."""
 
 
 class Job(BaseModel):

@@ -68,8 +68,10 @@ class ErasuresSeen(BaseModel):
     """When the oldest of them was asked for."""
     provider_copies: int = 0
     """At most MOST_COUNTED."""
+    elsewhere: int = 0
+    """Of these, those that may lie in another workspace; at most MOST_COUNTED."""
     oldest_copy_at: datetime | None = None
-    """When the first of these was noted."""
+    """When the first of the others was noted."""
 
     def oldest(self, now: datetime) -> float:
         """Its age in seconds; 0 if there is none."""

@@ -589,5 +589,5 @@ class CallProvider(Protocol):
     async def stop(self, call_id: str) -> None:
         """End a live call; a call that is over already is no error."""
 
-    async def delete(self, call_id: str) -> None:
-        """Have nothing left of a call that is over; one that is unknown is no error."""
+    async def delete(self, call_id: str) -> bool:
+        """Have nothing left of a call that is over; False: it is unknown there, which is no error."""

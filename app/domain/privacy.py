@@ -184,18 +184,33 @@ class ProviderCopy(BaseModel):
     account_id: str
     erasure_id: str | None = None
     """None: its time was over."""
+    key_mark: str | None = None
+    """Of the API key that it was made with; None: of a time before that was noted."""
+    elsewhere: bool | None = None
+    """The provider does not know it, but was asked with another key: it may lie in another workspace."""
     tries: int = 0
     noted_at: datetime | None = None
     """None of those older than this field."""
     due_at: datetime
 
 
-def copies_of(
-    call_ids: Iterable[str], account_id: str, now: datetime, erasure_id: str | None = None
-) -> list[ProviderCopy]:
+class CopiesLeft(NamedTuple):
+    """Calls of an erasure that the provider has not deleted yet; `elsewhere`: those of them that it does not know."""
+
+    copies: int = 0
+    elsewhere: int = 0
+
+
+Calls = Mapping[str, str | None]
+"""Call ids, each with the mark of the API key that it was made with."""
+
+
+def copies_of(calls: Calls, account_id: str, now: datetime, erasure_id: str | None = None) -> list[ProviderCopy]:
     return [
-        ProviderCopy(call_id=call_id, account_id=account_id, erasure_id=erasure_id, noted_at=now, due_at=now)
-        for call_id in call_ids
+        ProviderCopy(
+            call_id=call_id, account_id=account_id, erasure_id=erasure_id, key_mark=key_mark, noted_at=now, due_at=now
+        )
+        for call_id, key_mark in calls.items()
     ]
 
 

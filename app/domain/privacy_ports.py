@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from app.domain.jobs import JobState
-from app.domain.privacy import AgedBatch, Erasure, Found, ProviderCopy, Sought
+from app.domain.privacy import AgedBatch, Calls, CopiesLeft, Erasure, Found, ProviderCopy, Sought
 
 
 class JobOfPerson(NamedTuple):
@@ -28,7 +28,7 @@ class PersonalData(Protocol):
     async def imports_begun(self, account_id: str, until: datetime) -> int:
         """How many that began not later go on: they may have in memory what was erased since."""
 
-    async def calls_of(self, job_id: str) -> list[str]:
+    async def calls_of(self, job_id: str) -> Calls:
         """Calls of a job that is not erased yet."""
 
     async def erase_job(self, job_id: str, now: datetime) -> bool:
@@ -42,7 +42,7 @@ class PersonalData(Protocol):
 
 
 class AgedData(Protocol):
-    async def jobs_behind(self, batch_id: str, after: str, limit: int) -> list[tuple[str, list[str]]]:
+    async def jobs_behind(self, batch_id: str, after: str, limit: int) -> list[tuple[str, Calls]]:
         """The batch's jobs in their order, with their calls (of one that is not final: none); "" begins."""
 
     async def is_untold(self, job_ids: Sequence[str]) -> bool:
@@ -114,5 +114,8 @@ class ProviderCopies(Protocol):
     async def due(self, now: datetime, limit: int) -> list[ProviderCopy]: ...
     async def done(self, call_id: str) -> None: ...
     async def later(self, copy: ProviderCopy, due_at: datetime) -> None: ...
-    async def left(self, erasure_ids: Sequence[str]) -> dict[str, int]:
+    async def elsewhere(self, copy: ProviderCopy, due_at: datetime) -> None:
+        """As `later`, and that it may lie in another workspace."""
+
+    async def left(self, erasure_ids: Sequence[str]) -> dict[str, CopiesLeft]:
         """How many of each erasure; without any it is left out."""

@@ -7,7 +7,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING, ReturnDocument, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
-from app.domain.privacy import Erasure, ErasureStatus, ProviderCopy
+from app.domain.privacy import CopiesLeft, Erasure, ErasureStatus, ProviderCopy
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import any_of, from_document, optional, set_or_unset, to_document
 
@@ -98,7 +98,13 @@ class MongoProviderCopies(Repository):
         await self._copies.update_one(match, {"$set": {"due_at": due_at}, "$inc": {"tries": 1}})
 
     @guarded
-    async def left(self, erasure_ids: Sequence[str]) -> dict[str, int]:
+    async def elsewhere(self, copy: ProviderCopy, due_at: datetime) -> None:
+        match = {"_id": copy.call_id, "tries": copy.tries}
+        await self._copies.update_one(match, {"$set": {"due_at": due_at, "elsewhere": True}, "$inc": {"tries": 1}})
+
+    @guarded
+    async def left(self, erasure_ids: Sequence[str]) -> dict[str, CopiesLeft]:
         match = {"$match": {"erasure_id": {"$in": list(erasure_ids)}}}
-        rows = await self._copies.aggregate([match, {"$group": {"_id": "$erasure_id", "count": {"$sum": 1}}}])
-        return {row["_id"]: row["count"] async for row in rows}
+        counts = {"copies": {"$sum": 1}, "elsewhere": {"$sum": {"$cond": ["$elsewhere", 1, 0]}}}
+        rows = await self._copies.aggregate([match, {"$group": {"_id": "$erasure_id", **counts}}])
+        return {row["_id"]: CopiesLeft(row["copies"], row["elsewhere"]) async for row in rows}

@@ -136,8 +136,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         # Every worker: which calls are to be deleted at the provider now? And how many are left of an erasure.
         IndexModel([("due_at", ASCENDING)], name="due"),
         IndexModel([("erasure_id", ASCENDING)], name="of_erasure"),
-        # Monitoring: how many are left, and since when?
-        IndexModel([("noted_at", ASCENDING)], name="noted"),
+        # Monitoring: since when are some left, and how many may lie elsewhere?
+        IndexModel([("elsewhere", ASCENDING), ("noted_at", ASCENDING)], name="left"),
     ],
     "recoveries": [],
     "imports": [

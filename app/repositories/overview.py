@@ -110,10 +110,12 @@ class MongoOverviews(Repository):
         )
 
     async def _open_erasures(self) -> ErasuresSeen:
-        first = await self._copies.find_one({"noted_at": _ANY_TIME}, {"noted_at": True}, sort=[("noted_at", ASCENDING)])
+        here = {"elsewhere": None, "noted_at": _ANY_TIME}
+        first = await self._copies.find_one(here, {"noted_at": True}, sort=[("noted_at", ASCENDING)], hint="left")
         rows = [row async for row in await self._erasures.aggregate(_OPEN_ERASURES, hint="due")]
         return ErasuresSeen(
             provider_copies=await self._copies.count_documents({"due_at": _ANY_TIME}, hint="due", limit=MOST_COUNTED),
+            elsewhere=await self._copies.count_documents({"elsewhere": True}, hint="left", limit=MOST_COUNTED),
             oldest_copy_at=None if first is None else first["noted_at"],
             **(rows[0] if rows else {}),
         )

@@ -14,7 +14,7 @@ from pymongo import UpdateOne
 from app.domain.batches import BatchStatus
 from app.domain.contacts import ID_PREFIX, id_key, keys_of_person
 from app.domain.jobs import FINAL, IN_FLIGHT, JobState
-from app.domain.privacy import Found, Sought, erased_phones
+from app.domain.privacy import Calls, Found, Sought, erased_phones
 from app.domain.privacy_ports import JobOfPerson
 from app.domain.webhooks import DeliveryStatus
 from app.repositories.database import Collection as Collection_
@@ -32,6 +32,11 @@ _FINAL = {"$in": [state.value for state in sorted(FINAL)]}
 # Whatever somebody typed there, up to the end of the cell: what is found is looked at again in Python.
 _IN_AN_ID = '[^0-9A-Za-z"]*'
 _IN_A_NUMBER = '[^0-9"]*'
+_CALLS = [
+    *("history.call_id", "history.key_mark", "timeline.call_id", "report.call_id", "heard_call_ids"),
+    *("attempt.call_id", "attempt.key_mark", "attempt.stopped_call_ids"),
+]
+"""What `calls_of` asks for."""
 _UPLOADS_AT_ONCE = 500
 _MOST_FOUND = 100_000
 """A number that so many contacts have is nobody's."""
@@ -131,10 +136,9 @@ class MongoPersonalData(Repository):
     # Jobs ---------------------------------------------------------------------------------------------------------
 
     @guarded
-    async def calls_of(self, job_id: str) -> list[str]:
-        wanted = ["history.call_id", "timeline.call_id", "report.call_id", "heard_call_ids", "attempt"]
-        job = await self._jobs.find_one({"_id": job_id}, wanted)
-        return [] if job is None else calls_of(job)
+    async def calls_of(self, job_id: str) -> Calls:
+        job = await self._jobs.find_one({"_id": job_id}, _CALLS)
+        return {} if job is None else calls_of(job)
 
     @guarded
     async def erase_job(self, job_id: str, now: datetime) -> bool:
@@ -273,12 +277,11 @@ class MongoPersonalData(Repository):
         return await self._jobs.find_one(match, {"_id": True}, hint="_id_") is not None
 
     @guarded
-    async def jobs_behind(self, batch_id: str, after: str, limit: int) -> list[tuple[str, list[str]]]:
+    async def jobs_behind(self, batch_id: str, after: str, limit: int) -> list[tuple[str, Calls]]:
         match = {"_id": {"$gt": after or f"{batch_id}-", "$lt": f"{batch_id}."}, "batch_id": batch_id}
-        wanted = ["state", "history.call_id", "timeline.call_id", "report.call_id", "heard_call_ids", "attempt"]
-        cursor = self._jobs.find(match, wanted, hint="_id_").sort("_id").limit(limit)
+        cursor = self._jobs.find(match, ["state", *_CALLS], hint="_id_").sort("_id").limit(limit)
         # A batch may have been opened again since it was taken: nobody deletes a call that a worker follows.
-        return [(job["_id"], calls_of(job) if job["state"] in FINAL else []) async for job in cursor]
+        return [(job["_id"], calls_of(job) if job["state"] in FINAL else {}) async for job in cursor]
 
     @guarded
     async def erase_jobs(self, job_ids: Sequence[str], now: datetime) -> int:

@@ -90,12 +90,15 @@ def scrubbed_body(body: str) -> str:
     return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
-def calls_of(job: Document) -> list[str]:
-    """Every call of a job that is known, each once."""
-    records = [*job.get("history", []), *job.get("timeline", []), job.get("report", {}), job.get("attempt", {})]
-    ids = [record.get("call_id") for record in records]
-    ids += [*job.get("heard_call_ids", []), *job.get("attempt", {}).get("stopped_call_ids", [])]
-    return list(dict.fromkeys(call_id for call_id in ids if call_id))
+def calls_of(job: Document) -> dict[str, str | None]:
+    """Every call of a job that is known, with the mark of its key; of one that no attempt names that of the last."""
+    attempt = job.get("attempt", {})
+    attempts = [*job.get("history", []), *([attempt] if attempt else [])]
+    marks = {record["call_id"]: record.get("key_mark") for record in attempts if record.get("call_id")}
+    last = attempts[-1].get("key_mark") if attempts else None
+    others = [record.get("call_id") for record in [*job.get("timeline", []), job.get("report", {})]]
+    others += [*job.get("heard_call_ids", []), *attempt.get("stopped_call_ids", [])]
+    return marks | {call_id: last for call_id in others if call_id and call_id not in marks}
 
 
 def scrubbed_text(text: str, secrets: Iterable[str]) -> str:

@@ -42,9 +42,9 @@ class MeasuredProvider:
         with self._timed("stop"):
             await self._provider.stop(call_id)
 
-    async def delete(self, call_id: str) -> None:
+    async def delete(self, call_id: str) -> bool:
         with self._timed("delete"):
-            await self._provider.delete(call_id)
+            return await self._provider.delete(call_id)
 
     @contextmanager
     def _timed(self, request: str) -> Iterator[None]:

@@ -124,7 +124,8 @@ class Retaining:
         if await self._data.is_untold(job_ids):
             await self._batches.later(batch, batch.after, now + LATER)
             return
-        await self._copies.add(copies_of([call for _, calls in jobs for call in calls], batch.account_id, now))
+        calls = {call_id: key_mark for _, calls in jobs for call_id, key_mark in calls.items()}
+        await self._copies.add(copies_of(calls, batch.account_id, now))
         if batch.everything:
             erased = await self._data.erase_jobs(job_ids, now)
             self._metrics.erased(Erased.DELIVERIES, await self._data.erase_deliveries(job_ids))

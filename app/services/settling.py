@@ -160,6 +160,7 @@ def _record(job: Job, step: NextStep) -> AttemptRecord:
         billed_seconds=settlement.charge.seconds,
         cost=settlement.charge.cost,
         provider_cost_cents=report.cost_cents if report else None,
+        key_mark=attempt.key_mark,
     )
 
 

@@ -595,10 +595,10 @@ async def test_a_deleted_call_is_gone_and_deleting_it_again_is_no_error(retell: 
     client = retell.client()
     call_id = (await client.place(BODY)).call_id
     retell.clock.advance(600)
-    await client.delete(call_id)
+    assert await client.delete(call_id)
     assert type(await failure(client.get(call_id))) is CallUnknown
     assert await client.find("attempt-1", TO) == []
-    await client.delete(call_id)
+    assert not await client.delete(call_id)
 
 
 async def test_a_refusal_to_delete_a_call_that_is_there_is_no_deletion(retell: Retell) -> None:

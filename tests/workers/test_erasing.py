@@ -15,7 +15,7 @@ from app.domain.contact_list import ListOrder
 from app.domain.contacts import Contact
 from app.domain.jobs import Job, JobState
 from app.domain.person_caps import CapCounts, CapPeriod, PersonCap
-from app.domain.privacy import QUIET, Erasure, ErasureStatus
+from app.domain.privacy import QUIET, CopiesLeft, Erasure, ErasureStatus, ProviderCopy
 from app.domain.recurrence import Frequency, RecurrenceRule
 from app.repositories.documents import plain
 from app.repositories.imports import MongoImports
@@ -530,11 +530,72 @@ async def test_retell_that_is_away_is_asked_again(world: World) -> None:
         assert await away.round() == 0
     failed = (await scraped(world.container)).by("step", "cadencia_erasing_failures_total")
     assert failed == failures | {"provider": failures.get("provider", 0) + 1}
-    assert await world.container.privacy.copies.left([erasure.erasure_id]) == {erasure.erasure_id: count}
+    assert await world.container.privacy.copies.left([erasure.erasure_id]) == {erasure.erasure_id: CopiesLeft(count)}
     assert await copies.count_documents({"tries": 1, "due_at": {"$gt": world.container.clock.now()}}) == 1
     await copies.update_many({}, {"$set": {"due_at": world.container.clock.now()}})
     async with deleting(world) as there:
         assert await there.round() == count
+
+
+async def test_a_call_that_may_lie_in_another_workspace_is_not_taken_for_deleted(
+    world: World, simulator: RunningSimulator
+) -> None:
+    """The simulator knows none of these calls, as Retell under the key of another workspace."""
+    copies = world.container.database.collection("provider_copies")
+    jobs = world.container.database.collection("jobs")
+    hers = {"_id": f"{world.called.batch_id}-000002"}
+    await jobs.update_one(hers, {"$set": {"history.0.key_mark": "another-key"}})
+    erasure = await world.begin()
+    (copy,) = await copies.find({}).to_list()
+    assert copy["key_mark"] == "another-key"
+    async with deleting(world) as deletes:
+        assert await deletes.round() == 0
+        (left,) = (await world.container.privacy.copies.left([erasure.erasure_id])).values()
+        assert left == CopiesLeft(1, 1)
+        told = await scraped(world.container)
+        assert (told("cadencia_provider_copies"), told("cadencia_provider_copies_elsewhere")) == (1, 1)
+        assert told("cadencia_provider_copy_oldest_seconds") == 0
+        # It is asked again; and a call made with that key is found: they are of one workspace.
+        answered = await a_call(world, simulator)
+        found = ProviderCopy(
+            call_id=answered, account_id=world.account.account_id, key_mark="another-key", due_at=long_ago(world)
+        )
+        await world.container.privacy.copies.add([found])
+        await copies.update_many({"elsewhere": True}, {"$set": {"due_at": world.container.clock.now()}})
+        assert await deletes.round() == 2
+    assert await copies.count_documents({}) == 0
+
+
+async def test_a_call_made_with_the_present_key_that_is_unknown_is_gone(world: World) -> None:
+    async with deleting(world) as deletes:
+        mark = deletes._provider.key_mark
+        await world.container.database.collection("jobs").update_many(
+            {"history.0": {"$exists": True}}, {"$set": {"history.0.key_mark": mark}}
+        )
+        await world.begin()
+        assert await deletes.round() == 1
+
+
+def long_ago(world: World) -> Any:
+    return world.container.clock.now() - timedelta(days=1)
+
+
+async def a_call(world: World, simulator: RunningSimulator) -> str:
+    """That Retell knows, and that is over."""
+    phone = numbers(1, start=400)[0]
+    await simulator.script({phone: ["dial_no_answer"]})
+    batch = await world.campaigns.batch(world.account, [[phone]], retry_delay_hours=24)
+    worker = await world.campaigns.worker()
+
+    async def is_over() -> bool:
+        return bool((await world.campaigns.job(batch)).history)
+
+    async with worker.running():
+        await until(is_over)
+    (record,) = (await world.campaigns.job(batch)).history
+    assert record.call_id
+    assert record.key_mark
+    return record.call_id
 
 
 async def test_everything_that_is_stored_is_exported(world: World) -> None:
@@ -567,7 +628,7 @@ async def test_how_long_ago_somebody_asked_is_seen(world: World) -> None:
     async with profiled(world.container.database) as operations:
         told = await scraped(world.container)
     asked = [operation for operation in operations if operation.collection in {"erasures", "provider_copies"}]
-    assert len(asked) == 3
+    assert len(asked) == 4
     assert all(operation.fits for operation in asked)
     assert told("cadencia_erasures_open") == 1
     for series in ("cadencia_erasure_oldest_seconds", "cadencia_provider_copy_oldest_seconds"):

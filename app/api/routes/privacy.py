@@ -48,7 +48,7 @@ async def erase_person(
         user=administrator.name,
     )
     left = await container.privacy.copies.left([erasure.erasure_id])
-    return erasure_reply(erasure, left.get(erasure.erasure_id, 0), language)
+    return erasure_reply(erasure, left.get(erasure.erasure_id), language)
 
 
 @router.get("/erasures", summary="List erasures", responses=problems(404))
@@ -67,7 +67,7 @@ async def list_erasures(
     )
     announce(request, response, page, total)
     left = await container.privacy.copies.left([erasure.erasure_id for erasure in erasures])
-    return [erasure_reply(erasure, left.get(erasure.erasure_id, 0), language) for erasure in erasures]
+    return [erasure_reply(erasure, left.get(erasure.erasure_id), language) for erasure in erasures]
 
 
 @router.get("/erasures/{erasure_id}", summary="Read an erasure", responses=problems(404))
@@ -77,7 +77,7 @@ async def get_erasure(
     """How far it is."""
     erasure = await container.privacy.erasing.get(erasure_id)
     left = await container.privacy.copies.left([erasure_id])
-    return erasure_reply(erasure, left.get(erasure_id, 0), language)
+    return erasure_reply(erasure, left.get(erasure_id), language)
 
 
 @router.post(

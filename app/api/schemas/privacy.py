@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from app.api.schemas.common import Instant, Reason, Reply, Request, reason_of
 from app.domain.messages import Language, Message
-from app.domain.privacy import Erasure, Found
+from app.domain.privacy import CopiesLeft, Erasure, Found
 from app.services.erasing import Asked, Preview
 
 _Written = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
@@ -62,6 +62,10 @@ class FoundReply(Reply):
 class LeftReply(Reply):
     in_progress: int = Field(description="Calls and imports that are waited for.")
     provider_copies: int = Field(description="Calls that Retell has not deleted yet.")
+    elsewhere: int = Field(
+        description="Of these, calls that Retell does not know under the present API key, and that were made with "
+        "another: they may lie in another workspace, and wait for a key of that."
+    )
 
 
 class ErasureReply(Reply):
@@ -86,7 +90,7 @@ def preview_reply(body: ErasePerson, preview: Preview, language: Language) -> Er
         status=ErasureState.PREVIEW,
         never_call_again=body.never_call_again,
         found=_found(preview.found),
-        left=LeftReply(in_progress=preview.found.in_call, provider_copies=0),
+        left=LeftReply(in_progress=preview.found.in_call, provider_copies=0, elsewhere=0),
         stays=_stays(preview.found, language, never=body.never_call_again, everybodys=preview.everybodys > 0),
         requested_by=None,
         requested_at=None,
@@ -94,7 +98,8 @@ def preview_reply(body: ErasePerson, preview: Preview, language: Language) -> Er
     )
 
 
-def erasure_reply(erasure: Erasure, provider_copies: int, language: Language) -> ErasureReply:
+def erasure_reply(erasure: Erasure, left: CopiesLeft | None, language: Language) -> ErasureReply:
+    copies = left or CopiesLeft()
     return ErasureReply(
         id_=erasure.erasure_id,
         erasure_id=erasure.erasure_id,
@@ -102,7 +107,7 @@ def erasure_reply(erasure: Erasure, provider_copies: int, language: Language) ->
         status=ErasureState(erasure.status.value),
         never_call_again=erasure.never_call_again,
         found=_found(erasure.found),
-        left=LeftReply(in_progress=erasure.left, provider_copies=provider_copies),
+        left=LeftReply(in_progress=erasure.left, provider_copies=copies.copies, elsewhere=copies.elsewhere),
         stays=_stays(erasure.found, language, never=erasure.never_call_again, everybodys=not erasure.everybodys_list),
         requested_by=erasure.requested_by,
         requested_at=erasure.requested_at,

@@ -269,8 +269,13 @@ _SINGLE: list[tuple[str, str, Callable[[Overview, datetime], float]]] = [
         lambda seen, _: seen.erasures.provider_copies,
     ),
     (
+        "provider_copies_elsewhere",
+        "Those of these that Retell does not know, but that were made with another API key.",
+        lambda seen, _: seen.erasures.elsewhere,
+    ),
+    (
         "provider_copy_oldest_seconds",
-        "How long ago the oldest of these was erased here.",
+        "How long ago the oldest of these was erased here, without those that may lie in another workspace.",
         lambda seen, now: seen.erasures.oldest_copy(now),
     ),
     ("oldest_attempt_seconds", "Age of the oldest attempt that is not settled.", lambda seen, now: seen.oldest(now)),

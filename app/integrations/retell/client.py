@@ -186,7 +186,7 @@ class RetellClient:
             # 422 is also Retell's answer for a call that is over: nothing is left to stop.
             return
 
-    async def delete(self, call_id: str) -> None:
+    async def delete(self, call_id: str) -> bool:
         """https://docs.retellai.com/api-references/delete-call"""
         try:
             await self._ask("DELETE", f"/v2/delete-call/{quote(call_id, safe='')}")
@@ -195,8 +195,9 @@ class RetellClient:
             try:
                 await self.get(call_id)
             except CallUnknown:
-                return
+                return False
             raise ProviderUnavailable(f"not deleted: {refused.detail}") from refused
+        return True
 
     async def aclose(self) -> None:
         await self._http.aclose()
