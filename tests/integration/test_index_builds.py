@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import pytest
 from pymongo import AsyncMongoClient
@@ -16,6 +17,7 @@ from app.repositories.embedded_mongod import EmbeddedMongod
 from app.repositories.indexes import INDEXES, ensure_indexes
 from app.repositories.migrator import Migrator
 from tests.api.conftest import problem, running
+from tests.builders import NOW
 from tests.conftest import make_settings
 from tests.e2e.conftest import until
 
@@ -24,20 +26,32 @@ SOCKET_MS = 200
 
 
 @pytest.fixture
-async def client(mongod: EmbeddedMongod) -> AsyncIterator[AsyncMongoClient[Document]]:
-    client: AsyncMongoClient[Document] = AsyncMongoClient(mongod.uri, socketTimeoutMS=SOCKET_MS)
-    await client.drop_database(NAME)
+async def database(mongod: EmbeddedMongod) -> AsyncIterator[Database]:
+    database = connect(mongod.uri, NAME, pool_size=8, timeout_seconds=10)
+    await database.drop()
     try:
-        yield client
+        yield database
     finally:
-        await client.drop_database(NAME)
-        await client.close()
+        await database.drop()
+        await database.close()
 
 
 @pytest.fixture
-def impatient(client: AsyncMongoClient[Document]) -> Database:
-    """Gives every answer but those about indexes a fifth of a second."""
-    return Database(client, NAME, 8)
+async def impatient(
+    mongod: EmbeddedMongod, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Database]:
+    """Waits a fifth of a second for every answer but those about indexes, and asks for nothing else."""
+    client: AsyncMongoClient[Document] = AsyncMongoClient(mongod.uri, socketTimeoutMS=SOCKET_MS)
+    impatient = Database(client, NAME, 8)
+
+    async def there() -> datetime:
+        return NOW
+
+    monkeypatch.setattr(impatient, "server_time", there)
+    try:
+        yield impatient
+    finally:
+        await impatient.close()
 
 
 @asynccontextmanager
@@ -46,7 +60,7 @@ async def held_up(mongod: EmbeddedMongod) -> AsyncIterator[asyncio.Event]:
     over = asyncio.Event()
     holder: AsyncMongoClient[Document] = AsyncMongoClient(mongod.uri)
     try:
-        await holder[NAME]["accounts"].insert_one({"_id": "acc-0"})
+        await holder[NAME].create_collection("accounts")
         async with holder.start_session() as session:
             await session.start_transaction()
             await holder[NAME]["accounts"].insert_one({"_id": "acc-1"}, session=session)
@@ -76,7 +90,7 @@ async def built(database: Database, collection: str) -> set[str]:
 
 
 async def test_one_that_takes_longer_than_an_answer_may_is_waited_for_and_that_is_told(
-    mongod: EmbeddedMongod, impatient: Database, often: None
+    mongod: EmbeddedMongod, database: Database, impatient: Database, often: None
 ) -> None:
     async with held_up(mongod) as over:
         with capture_logs() as log:
@@ -90,17 +104,17 @@ async def test_one_that_takes_longer_than_an_answer_may_is_waited_for_and_that_i
             try:
                 await until(is_told)
                 assert not any(task.done() for task in both)
-                assert await built(impatient, "accounts") == set()
+                assert await built(database, "accounts") == set()
             finally:
                 over.set()
                 await asyncio.gather(*both)
     for name, declared in INDEXES.items():
-        assert await built(impatient, name) == {index.document["name"] for index in declared}
+        assert await built(database, name) == {index.document["name"] for index in declared}
     await ensure_indexes(impatient)
 
 
 async def test_who_is_to_stop_does_not_wait_and_the_next_one_goes_on(
-    mongod: EmbeddedMongod, impatient: Database, often: None
+    mongod: EmbeddedMongod, database: Database, impatient: Database, often: None
 ) -> None:
     async with held_up(mongod) as over:
         for asked in ({"stopping": lambda: True}, {"patience": 0.05}):
@@ -109,38 +123,32 @@ async def test_who_is_to_stop_does_not_wait_and_the_next_one_goes_on(
             assert refused.value.code == "indexes_being_built"
         over.set()
     await ensure_indexes(impatient)
-    assert await built(impatient, "accounts") == {index.document["name"] for index in INDEXES["accounts"]}
+    assert await built(database, "accounts") == {index.document["name"] for index in INDEXES["accounts"]}
 
 
 async def test_an_api_answers_503_while_indexes_are_built(
-    mongod: EmbeddedMongod, client: AsyncMongoClient[Document], often: None, monkeypatch: pytest.MonkeyPatch
+    mongod: EmbeddedMongod, database: Database, often: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.api.lifecycle.FIRST_PATIENCE_SECONDS", 0.1)
-    database = connect(mongod.uri, NAME, pool_size=4, timeout_seconds=10)
     settings = make_settings(mongod.uri, mongodb_database=NAME, authentication=False)
-    try:
-        # As data of today, but for an index.
-        await Migrator(database, code="test", holder="test").make_ready(migrate=True)
-        await database.collection("accounts").drop()
-        async with held_up(mongod) as over, running(create_app(settings)) as api:
-            await database.collection("accounts").delete_many({})
+    # As data of today, but for an index.
+    await Migrator(database, code="test", holder="test").make_ready(migrate=True)
+    await database.collection("accounts").drop()
+    async with held_up(mongod) as over, running(create_app(settings)) as api:
 
-            async def says_so() -> bool:
-                answer = await api.get("accounts")
-                return answer.status_code == 503 and answer.json()["code"] == "indexes_being_built"
+        async def says_so() -> bool:
+            answer = await api.get("accounts")
+            return answer.status_code == 503 and answer.json()["code"] == "indexes_being_built"
 
-            await until(says_so)
-            problem(await api.get("accounts"), 503, "indexes_being_built")
-            over.set()
+        await until(says_so)
+        problem(await api.get("accounts"), 503, "indexes_being_built")
+        over.set()
 
-            async def is_ready() -> bool:
-                return (await api.get("accounts")).status_code == 200
+        async def is_ready() -> bool:
+            return (await api.get("accounts")).status_code == 200
 
-            await until(is_ready)
-    finally:
-        await database.close()
+        await until(is_ready)
 
 
-async def test_a_build_says_how_far_it_is(mongod: EmbeddedMongod, impatient: Database) -> None:
-    """While none goes on, nothing; who may not ask, gets nothing either."""
-    assert await impatient.index_builds() == []
+async def test_while_nothing_is_built_nothing_is_told(database: Database) -> None:
+    assert await database.index_builds() == []
