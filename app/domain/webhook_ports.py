@@ -101,6 +101,8 @@ class UntoldEvents(Protocol):
         """What this worker has made happen, and what others left."""
 
     async def batches(self, now: datetime, limit: int) -> list[UntoldBatch]: ...
-    async def told(self, source: Source, object_id: str, event_ids: Collection[str]) -> None: ...
+    async def told(self, source: Source, event_ids: Mapping[str, Collection[str]]) -> None:
+        """By the ids of the jobs or batches."""
+
     async def put_aside(self, source: Source, object_id: str, until: datetime) -> None:
         """Out of the way of the others: it cannot be told."""

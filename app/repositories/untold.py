@@ -4,18 +4,19 @@
 that made them happen. They are no fields of the models: nobody else is to load them.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
 from pydantic import BaseModel, ValidationError
-from pymongo import ASCENDING
+from pymongo import ASCENDING, UpdateOne
 
 from app.domain.batches import Batch
 from app.domain.jobs import Job
 from app.domain.untold import Untold
 from app.domain.webhook_ports import Source, UntoldBatch, UntoldJob
+from app.repositories.bulk import write_each
 from app.repositories.database import Database, Document, Repository, guarded
 from app.repositories.documents import plain, readable
 from app.repositories.timelines import WITHOUT_TIMELINE
@@ -66,15 +67,12 @@ class MongoUntold(Repository):
         return [UntoldBatch(batch, events) for events, _, batch in found if batch is not None]
 
     @guarded
-    async def told(self, source: Source, object_id: str, event_ids: Collection[str]) -> None:
-        left = {"$filter": {"input": "$untold", "cond": {"$not": {"$in": ["$$this.event_id", list(event_ids)]}}}}
-        await self._collections[source].update_one(
-            {"_id": object_id, "untold": {"$exists": True}},
-            [
-                {"$set": {"untold": left}},
-                {"$set": {name: _while_any(name) for name in ("untold_at", "untold_by", "untold")}},
-            ],
+    async def told(self, source: Source, event_ids: Mapping[str, Collection[str]]) -> None:
+        written = await write_each(
+            self._collections[source], {object_id: _told(object_id, ids) for object_id, ids in event_ids.items()}
         )
+        for error in written.failed.values():
+            raise error
 
     async def _set_unreadable_aside(self, source: Source, ids: list[str], now: datetime) -> None:
         if ids:
@@ -98,6 +96,17 @@ def _read(model: type[M], document: Document) -> tuple[list[Untold], str, M | No
         log.error("events_unreadable", kind=model.__name__, id=document_id, problems=error.error_count())  # noqa: TRY400 - values are private
         return [], document_id, None
     return events, document_id, readable(model, document)
+
+
+def _told(object_id: str, event_ids: Collection[str]) -> UpdateOne:
+    left = {"$filter": {"input": "$untold", "cond": {"$not": {"$in": ["$$this.event_id", list(event_ids)]}}}}
+    return UpdateOne(
+        {"_id": object_id, "untold": {"$exists": True}},
+        [
+            {"$set": {"untold": left}},
+            {"$set": {name: _while_any(name) for name in ("untold_at", "untold_by", "untold")}},
+        ],
+    )
 
 
 def _while_any(name: str) -> Any:

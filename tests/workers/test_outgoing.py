@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,7 +17,7 @@ from app.bootstrap import Container
 from app.domain.accounts import Account
 from app.domain.batches import BatchStatus
 from app.domain.jobs import JobState
-from app.domain.webhooks import DeliveryStatus, EventType, Webhook
+from app.domain.webhooks import Delivery, DeliveryStatus, EventType, Webhook
 from app.integrations import webhook_sender
 from app.integrations.webhook_sender import WebhookSender
 from app.repositories.accounts import MongoAccounts
@@ -179,6 +179,39 @@ async def test_what_cannot_be_told_is_put_aside_and_the_others_are_told(
         await jobs.update_many({"untold": {"$exists": False}}, {"$unset": {"untold_at": ""}})
         await step(outgoing)
     assert {one.event["data"]["job"]["job_id"] for one in receiver.of("/all")} == {first.job_id, second.job_id}
+
+
+async def test_what_is_told_together_is_written_together_but_one_that_cannot_be_is_put_aside(
+    campaigns: Campaigns, receiver: Receiver, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = await campaigns.account()
+    await subscribed(container, account, f"{receiver.url}/all", EventType.CONTACT_FINAL)
+    batch = await campaigns.batch(account, [[phone] for phone in numbers(4)])
+    jobs = await campaigns.jobs(batch)
+    for job in jobs:
+        await container.jobs.cancel(job.job_id, user="test")
+    stored = container.database.collection("jobs")
+    await stored.update_many({}, {"$set": {"untold_at": container.clock.now() - timedelta(minutes=1)}})
+    written: list[list[str]] = []
+    async with outgoing_worker(container) as outgoing:
+        add = outgoing.telling._deliveries.add
+
+        async def noted(deliveries: Sequence[Delivery]) -> None:
+            written.append([str(delivery.job_id) for delivery in deliveries])
+            if jobs[1].job_id in written[-1]:
+                raise ValueError("cannot be stored")
+            await add(deliveries)
+
+        monkeypatch.setattr(outgoing.telling._deliveries, "add", noted)
+        await step(outgoing)
+
+    ids = [job.job_id for job in jobs]
+    assert sorted(written[0]) == ids
+    assert sorted(written[1:]) == [[job_id] for job_id in ids]
+    told = {one.event["data"]["job"]["job_id"] for one in receiver.of("/all")}
+    assert told == {ids[0], ids[2], ids[3]}
+    left = [document["_id"] async for document in stored.find({"untold": {"$exists": True}})]
+    assert left == [ids[1]]
 
 
 async def test_an_event_of_a_newer_version_holds_up_no_other(
