@@ -28,7 +28,7 @@ class Page(NamedTuple):
     skip: int
 
 
-def _page(
+async def _page(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many to answer.")] = 50,
     skip: Annotated[int, Query(ge=0, le=MAX_SKIP, description="How many to leave out, newest first.")] = 0,
 ) -> Page:
@@ -44,7 +44,7 @@ class CursorPage(NamedTuple):
     after: Place | None
 
 
-def _cursor_page(
+async def _cursor_page(
     page: PageDep,
     cursor: Annotated[
         str | None,

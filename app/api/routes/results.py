@@ -23,7 +23,7 @@ _SEPARATORS: dict[Language, Separator] = {"es": ";", "en": ","}
 """What Excel expects where the language is spoken."""
 
 
-def _wanted(
+async def _wanted(
     per: Annotated[
         Per, AnyCase, Query(description="A line for each contact, or for each finished call to one.")
     ] = Per.CONTACT,

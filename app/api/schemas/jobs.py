@@ -1,6 +1,7 @@
 """A job as the contract shows it."""
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ConfigDict, Field
@@ -10,7 +11,7 @@ from app.domain.accounts import Account
 from app.domain.calls import CallReport, CallStatus
 from app.domain.jobs import AttemptRecord, Job, JobState
 from app.domain.messages import Language, Message
-from app.domain.money import charge_for
+from app.domain.money import Plan, Pricing, charge_for
 from app.domain.outcomes import Disposition
 from app.domain.results import is_result
 from app.services.jobs import JobView, ShownStatus
@@ -182,7 +183,13 @@ def _collected(report: CallReport | None) -> dict[str, str]:
 def _estimated_cost(view: JobView, account: Account | None) -> Decimal:
     if account is None:
         return Decimal(0)
-    return charge_for(view.batch.call_settings.max_call_duration, account.plan_type, account.pricing).cost
+    return _worst_cost(view.batch.call_settings.max_call_duration, account.plan_type, account.pricing)
+
+
+@lru_cache(maxsize=1000)
+def _worst_cost(seconds: int, plan: Plan, pricing: Pricing) -> Decimal:
+    """Remembered: all jobs of a page are mostly of one batch."""
+    return charge_for(seconds, plan, pricing).cost
 
 
 def _call_id(job: Job, last: AttemptRecord | None) -> str | None:
