@@ -204,7 +204,8 @@ def _conditions(server: str) -> str:
     """When, on what, with which versions: a table without them proves little."""
     return (
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {_commit()}, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}, MongoDB {server}, pymongo {version('pymongo')}, httpx {version('httpx')}"
+        f"Python {platform.python_version()}, MongoDB {server}, "
+        f"pymongo {version('pymongo')}, aiohttp {version('aiohttp')}"
     )
 
 

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+from aiohttp import ClientRequest, ClientResponse
 from pymongo.asynchronous.pool import AsyncConnection
 
 from app.domain.calls import CallStatus
@@ -145,26 +145,22 @@ def unread(owner: type, method: str, command: str, when: When = lambda *_, **__:
     return arm
 
 
-def on_the_wire(event: str) -> Arm:
-    """At an event of the HTTP connection that carries the create request (httpcore's trace extension)."""
+def _creates(message: ClientRequest | ClientResponse, *_: Any) -> bool:
+    return message.url.path.endswith("/create-phone-call")
 
-    def arm(end: End) -> None:
-        async def trace(name: str, _info: dict[str, Any]) -> None:
-            if name == event:
+
+def written(end: End) -> None:
+    """The create request has been handed to the operating system, whole."""
+
+    def wrapper(real: Callable[..., Awaitable[None]]) -> Any:
+        async def write_bytes(request: ClientRequest, *args: Any) -> None:
+            await real(request, *args)
+            if _creates(request):
                 end()
 
-        def wrapper(real: Callable[..., Awaitable[Any]]) -> Any:
-            async def send(client: httpx.AsyncClient, request: httpx.Request, **kwargs: Any) -> httpx.Response:
-                if request.url.path.endswith("/create-phone-call"):
-                    request.extensions = {**request.extensions, "trace": trace}
-                response: httpx.Response = await real(client, request, **kwargs)
-                return response
+        return write_bytes
 
-            return send
-
-        _wrap(httpx.AsyncClient, "send", wrapper)
-
-    return arm
+    _wrap(ClientRequest, "write_bytes", wrapper)
 
 
 def half_of_the_jobs(end: End) -> None:
@@ -201,8 +197,8 @@ _DEATHS = (
     Death("4", "intent carried out, answer unread", unread(MongoJobQueue, "intend", "findAndModify")),
     Death("5", "intent stored, request not sent", before(RetellClient, "place")),
     Death("5b", "withdrawn (Retell away), money not given back", before(MongoAccounts, "release")),
-    Death("6a", "request written to the socket", on_the_wire("http11.send_request_body.complete")),
-    Death("6b", "Retell's answer arrived, body unread", on_the_wire("http11.receive_response_headers.complete")),
+    Death("6a", "request written to the socket", written),
+    Death("6b", "Retell's answer arrived, body unread", after(ClientResponse, "start", _creates)),
     Death("7a", "reply read, in_call not stored", before(MongoJobQueue, "mark_in_call")),
     Death("7b", "in_call carried out, answer unread", unread(MongoJobQueue, "mark_in_call", "findAndModify")),
     Death("7c", "adopted by a second worker, nothing asked", before(Verifying, "verify")),
@@ -215,7 +211,7 @@ _DEATHS = (
     Death("10e", "balance charged, job not finished", before(MongoJobQueue, "finish")),
     Death("10f", "finish carried out, answer unread", unread(MongoJobQueue, "finish", "update")),
     Death("10g", "retry scheduled, answer unread", unread(MongoJobQueue, "finish", "update", _retries)),
-    Death("11", "between the last check and the socket", on_the_wire("http11.send_request_headers.started")),
+    Death("11", "between the last check and the socket", before(ClientRequest, "send", _creates)),
 )
 DEATHS = {death.number: death for death in _DEATHS}
 

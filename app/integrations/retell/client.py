@@ -1,4 +1,4 @@
-"""Retell over HTTP: the only module that talks to it.
+"""What is said to Retell, and what its answers mean.
 
 A create is sent once and never repeated by the client (retell.md §1, §3.5): whoever repeats it must know that the
 body and its key are the same. Reads are not repeated here either; those who follow a call ask again anyway.
@@ -11,10 +11,10 @@ import math
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 from pydantic import BaseModel, ValidationError
 
 from app.domain.calls import CallOrder, CallReport
@@ -31,27 +31,17 @@ from app.domain.provider_errors import (
     Throttled,
 )
 from app.domain.restoring import PastCall
+from app.integrations.retell.http import Answer, Http, NeverSent, Unanswered, within
 from app.integrations.retell.reports import UnreadableCall, past_call_of, report_of
 from app.integrations.retell.requests import create_request
 
-CONNECT_SECONDS = 5.0
 RETRY_AFTER_CAP_SECONDS = 60.0
 LIST_PAGE = 1000
 THROTTLED_SECONDS = (1, 2, 4, 8, 16, 32)
 _DETAIL_LENGTH = 300
 # 4xx that say nothing of the call: a time-out, a request under the same key that is still under way, too early.
-_NO_VERDICT = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.CONFLICT, httpx.codes.TOO_EARLY}
-
-# No byte of the request left us: the connection was never there, or we never got one to use.
-_NEVER_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
-)
-# Everything that httpx raises: these have no common base.
-_ANY = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError)
+_NO_VERDICT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY}
+_NO_SUCH_CALL = {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.BAD_REQUEST}
 
 
 class _Concurrency(BaseModel):
@@ -74,40 +64,39 @@ class RetellClient:
     ) -> None:
         api_key = api_key.strip()
         if not api_key.isascii() or not api_key.isprintable():
-            # httpx would say so too, at each request and with the key in its text.
+            # Whoever writes the header would say so too, at each request and perhaps with the key in its text.
             raise ValueError("the Retell API key has characters that no HTTP header can carry")
         self._time = time
+        self._key = api_key
         self.key_mark = hashlib.sha256(api_key.encode()).hexdigest()[:12]
-        self._create_timeout = httpx.Timeout(create_timeout, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS)
-        self._http = httpx.AsyncClient(
-            base_url=base_url,
-            headers={"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"},
-            timeout=httpx.Timeout(read_timeout, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
-            follow_redirects=False,
-        )
+        self._create_timeout, self._read_timeout = within(create_timeout), within(read_timeout)
+        self._http = Http(base_url, api_key, max_connections=max_connections)
 
     def request_body(self, order: CallOrder) -> str:
         return create_request(order)
 
     async def place(self, request_body: str) -> CallReport:
         try:
-            response = await self._http.post(
-                "/v2/create-phone-call", content=request_body.encode(), timeout=self._create_timeout
-            )
-        except _NEVER_SENT as error:
-            raise ProviderUnreachable(_name(error)) from error
-        except _ANY as error:
-            raise Ambiguous(_name(error)) from error
-        if response.status_code != httpx.codes.CREATED and not response.is_success:
-            raise _refusal(response, self._time.now())
+            answer = await self._http.send("POST", "/v2/create-phone-call", request_body.encode(), self._create_timeout)
+        except NeverSent as error:
+            raise ProviderUnreachable(str(error)) from error
+        except Unanswered as error:
+            raise Ambiguous(str(error)) from error
+        if not answer.is_success:
+            raise _refusal(answer, self._words(answer), self._time.now())
         try:
-            return report_of(response.json())
+            report = report_of(answer.json())
         except (ValueError, UnreadableCall) as error:
-            raise Ambiguous(f"unreadable {response.status_code} answer") from error
+            raise Ambiguous(f"unreadable {answer.status} answer") from error
+        if report.attempt_id is not None and f'"{report.attempt_id}"' not in request_body:
+            raise Ambiguous(f"a {answer.status} answer about another attempt")
+        return report
 
     async def get(self, call_id: str) -> CallReport:
-        return _readable(await self._ask("GET", f"/v2/get-call/{quote(call_id, safe='')}"))
+        report = _readable(await self._ask("GET", f"/v2/get-call/{quote(call_id, safe='')}"))
+        if report.call_id != call_id:
+            raise ProviderUnavailable("an answer about another call")
+        return report
 
     async def find(self, attempt_id: str, to_number: str) -> list[CallReport]:
         criteria = {
@@ -205,53 +194,64 @@ class RetellClient:
     async def _look_up(self, path: str) -> LookedUp:
         """Whatever is answered. Raises ProviderUnavailable if nothing is."""
         try:
-            response = await self._http.get(path)
-        except _ANY as error:
-            raise ProviderUnavailable(_name(error)) from error
+            answer = await self._http.send("GET", path, None, self._read_timeout)
+        except (NeverSent, Unanswered) as error:
+            raise ProviderUnavailable(str(error)) from error
         try:
-            body = response.json()
+            body = answer.json()
         except ValueError:
             body = None
         return LookedUp(
-            status=response.status_code,
+            status=answer.status,
             fields=body if isinstance(body, dict) else {},
-            detail="" if response.is_success else _detail(response),
-            date=_http_date(response.headers.get("Date", "")),
+            detail="" if answer.is_success else self._words(answer),
+            date=_http_date(answer.headers.get("Date", "")),
         )
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """A request that creates nothing. Raises CallUnknown, Throttled or ProviderUnavailable."""
+        content = None if body is None else json.dumps(body).encode()
         try:
-            response = await self._http.request(method, path, json=body)
-        except _ANY as error:
-            raise ProviderUnavailable(_name(error)) from error
-        if response.status_code in {httpx.codes.NOT_FOUND, httpx.codes.UNPROCESSABLE_ENTITY, httpx.codes.BAD_REQUEST}:
-            raise CallUnknown(_detail(response))
-        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            raise Throttled(_detail(response), retry_after=_retry_after(response, self._time.now()))
-        if not response.is_success:
-            raise ProviderUnavailable(f"{response.status_code} {_detail(response)}")
-        if not response.content:
+            answer = await self._http.send(method, path, content, self._read_timeout)
+        except (NeverSent, Unanswered) as error:
+            raise ProviderUnavailable(str(error)) from error
+        if answer.status in _NO_SUCH_CALL:
+            raise CallUnknown(self._words(answer))
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise Throttled(self._words(answer), retry_after=_retry_after(answer, self._time.now()))
+        if not answer.is_success:
+            raise ProviderUnavailable(f"{answer.status} {self._words(answer)}")
+        if not answer.body:
             return None
         try:
-            return response.json()
+            return answer.json()
         except ValueError as error:
             raise ProviderUnavailable("unreadable answer") from error
 
+    def _words(self, answer: Answer) -> str:
+        """The provider's own: `message`, `error_message` or the text (retell.md §9); never our key, if echoed."""
+        try:
+            body = answer.json()
+        except ValueError:
+            body = answer.body.decode("utf-8", "replace")
+        if isinstance(body, dict):
+            body = body.get("message") or body.get("error_message") or json.dumps(body)
+        return (str(body).replace(self._key, "***") if self._key else str(body))[:_DETAIL_LENGTH]
 
-def _refusal(response: httpx.Response, now: datetime) -> NotPlaced | Ambiguous:
+
+def _refusal(answer: Answer, words: str, now: datetime) -> NotPlaced | Ambiguous:
     """What a create's error answer means (retell.md §9): only a 4xx is a sure "no call"."""
-    detail = f"{response.status_code} {_detail(response)}"
-    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-        return Throttled(detail, retry_after=_retry_after(response, now))
-    if response.status_code in _NO_VERDICT or not response.is_client_error:
+    detail = f"{answer.status} {words}"
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Throttled(detail, retry_after=_retry_after(answer, now))
+    if answer.status in _NO_VERDICT or not 400 <= answer.status < 500:
         return Ambiguous(detail)
-    if response.status_code == httpx.codes.BAD_REQUEST:
+    if answer.status == HTTPStatus.BAD_REQUEST:
         # A 400 for this contact's number alone; any other would meet every contact the same.
-        words = detail.lower().replace("_", " ")
-        if "do not call" in words or "dnc" in words:
+        said = words.lower().replace("_", " ")
+        if "do not call" in said or "dnc" in said:
             return NumberRejected(detail, do_not_call=True)
-        if "to number" in words:
+        if "to number" in said:
             return NumberRejected(detail)
     return ConfigurationRejected(detail)
 
@@ -263,21 +263,9 @@ def _readable(payload: Any) -> CallReport:
         raise ProviderUnavailable(str(error)) from error
 
 
-def _detail(response: httpx.Response) -> str:
-    """The provider's own words: `message`, `error_message` or the text (retell.md §9); never our key, if echoed."""
-    try:
-        body = response.json()
-    except ValueError:
-        body = response.text
-    if isinstance(body, dict):
-        body = body.get("message") or body.get("error_message") or json.dumps(body)
-    key = response.request.headers["Authorization"].removeprefix("Bearer ")
-    return (str(body).replace(key, "***") if key else str(body))[:_DETAIL_LENGTH]
-
-
-def _retry_after(response: httpx.Response, now: datetime) -> float | None:
+def _retry_after(answer: Answer, now: datetime) -> float | None:
     """Seconds to wait by `Retry-After`, which has seconds or an HTTP date; Retell does not document it."""
-    given = response.headers.get("Retry-After", "")
+    given = answer.headers.get("Retry-After", "")
     try:
         seconds = float(given)
     except ValueError:
@@ -294,7 +282,3 @@ def _http_date(given: str) -> datetime | None:
     except ValueError:
         return None
     return date.replace(tzinfo=date.tzinfo or UTC)
-
-
-def _name(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:_DETAIL_LENGTH]

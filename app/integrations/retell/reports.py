@@ -58,7 +58,10 @@ class UnreadableCall(Exception):
 
 def report_of(payload: Any) -> CallReport:
     """Raises UnreadableCall if the payload lacks an id or has an unknown status."""
-    call = _call_of(storable(payload))
+    try:
+        call = _call_of(storable(payload))
+    except RecursionError as error:
+        raise UnreadableCall("nested too deeply") from error
     cost = call.call_cost or _Cost()
     analysis = call.call_analysis
     return CallReport(
