@@ -464,8 +464,9 @@ class DoNotCallList(Protocol):
 class CallHints(Protocol):
     """What was heard of calls without asking, kept in their jobs. None of it moves a job."""
 
-    async def hear(self, job_id: str, attempt_id: str, call_id: str) -> bool:
-        """Note that `attempt_id` has this call. False if the job has no such attempt in hand. Repeatable."""
+    async def hear(self, job_id: str, attempt_id: str, call_id: str, *, unless_placed: bool = False) -> bool:
+        """Note that `attempt_id` has this call, and that its holder should look. False if the job has no such attempt
+        in hand, or (`unless_placed`) if this is the call that the attempt is known to have. Repeatable."""
 
     async def of_worker(self, worker_id: str) -> list[Hint]:
         """The hints for jobs that this worker holds, and that it has not taken yet."""

@@ -34,10 +34,11 @@ class MongoCallHints(Repository):
         self._jobs = database.collection("jobs")
 
     @guarded
-    async def hear(self, job_id: str, attempt_id: str, call_id: str) -> bool:
+    async def hear(self, job_id: str, attempt_id: str, call_id: str, *, unless_placed: bool = False) -> bool:
         # A job has an `attempt_id` exactly while somebody holds it.
+        other = {"attempt.call_id": {"$ne": call_id}} if unless_placed else {}
         result = await self._jobs.update_one(
-            {"_id": job_id, "attempt_id": attempt_id, "attempt.attempt_id": attempt_id},
+            {"_id": job_id, "attempt_id": attempt_id, "attempt.attempt_id": attempt_id, **other},
             {"$addToSet": {"heard_call_ids": call_id}, "$currentDate": {"heard_at": True}},
         )
         return result.matched_count == 1

@@ -6,7 +6,7 @@ doubled or lost changes when we look, and not what we find.
 
 import structlog
 
-from app.domain.call_events import CallEvent
+from app.domain.call_events import CallEvent, CallEventKind
 from app.domain.errors import Unauthenticated
 from app.domain.ports import CallEventReader, CallHints, Time
 
@@ -38,8 +38,12 @@ class CallEvents:
         """What it was good for."""
         if event.job_id is None or event.attempt_id is None:
             return "no_call_of_ours"
-        if await self._hints.hear(event.job_id, event.attempt_id, event.call_id):
+        # That a call goes on is no reason to ask for it. That there is one is, if nobody knew it yet.
+        began = event.kind is CallEventKind.CALL_STARTED
+        if await self._hints.hear(event.job_id, event.attempt_id, event.call_id, unless_placed=began):
             return "attempt"
+        if began:
+            return "nothing_new"
         if event.report is not None and await self._hints.add_details(event.job_id, event.report):
             return "call_that_is_over"
         return "no_such_attempt"

@@ -151,6 +151,37 @@ async def test_events_twice_and_in_any_order_say_the_same(api: httpx.AsyncClient
     assert (await job_document(container))["heard_call_ids"] == ["call-1"]
 
 
+async def test_that_a_call_goes_on_which_its_holder_follows_wakes_nobody(
+    api: httpx.AsyncClient, container: Container
+) -> None:
+    before = await have_job(container)
+    with capture_logs() as log:
+        assert (await send(api, container, event_of(event="call_started", call_status="ongoing"))).status_code == 204
+    assert [entry["found"] for entry in log if entry["event"] == "webhook"] == ["nothing_new"]
+    assert await job_document(container) == before
+
+
+@pytest.mark.parametrize("state", ["dialing", "verifying", "uncertain"])
+async def test_that_a_call_goes_on_whose_answer_was_lost_is_heard_at_once(
+    api: httpx.AsyncClient, container: Container, state: str
+) -> None:
+    await have_job(container, state=JobState(state), attempt=make_attempt(call_id=None))
+    await send(api, container, event_of(event="call_started", call_status="ongoing"))
+    heard = await job_document(container)
+    assert heard["heard_call_ids"] == ["call-1"]
+    assert heard["heard_at"] is not None
+
+
+async def test_that_another_call_of_the_attempt_goes_on_is_heard_at_once(
+    api: httpx.AsyncClient, container: Container
+) -> None:
+    await have_job(container)
+    await send(api, container, event_of(event="call_started", call_status="ongoing", call_id="call-2"))
+    heard = await job_document(container)
+    assert heard["heard_call_ids"] == ["call-2"]
+    assert heard["heard_at"] is not None
+
+
 async def test_a_second_call_of_an_attempt_is_kept_beside_the_first(
     api: httpx.AsyncClient, container: Container
 ) -> None:
