@@ -392,9 +392,9 @@ class JobQueue(Protocol):
         lease: timedelta,
         now: datetime,
         zones: Sequence[str] = (BATCH_ZONE,),
-    ) -> list[Job]:
+    ) -> tuple[list[Job], bool]:
         """Lease as many due jobs of `zones` as both kinds of slots allow, each on one of both; fewer if others were
-        quicker."""
+        quicker. And whether these may be all: False if as many were due as there are slots."""
 
     async def earliest_due(self, batch_id: str, zone: str = BATCH_ZONE) -> datetime | None:
         """When the batch's next pending job of `zone` is due; None if none is pending there."""

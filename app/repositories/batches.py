@@ -28,7 +28,7 @@ from app.repositories.documents import (
 from app.repositories.together import Each
 from app.repositories.turns import advance_turns
 from app.repositories.untold import pushed_untold, to_be_told
-from app.repositories.wakings import WITH_WORK, Blocked, Wake, WakeOfBlocked, unblocked, woken
+from app.repositories.wakings import WITH_WORK, Wake, WakeOfBlocked, unblocked, woken
 
 PUT_ASIDE = timedelta(minutes=10)
 
@@ -229,12 +229,12 @@ class MongoBatches(Repository):
         return [failed.get(wake.batch_id) for wake in wakes]
 
     async def wake_blocked(self, account_id: str, code: str, at: datetime) -> None:
-        await self._wakes_of_blocked.ask(WakeOfBlocked(Blocked(account_id, code), at))
+        await self._wakes_of_blocked.ask(WakeOfBlocked(account_id, code, at))
 
     @guarded
     async def _wake_blocked(self, wakes: Sequence[WakeOfBlocked]) -> list[Exception | None]:
         failed = (await write_each(self._batches, unblocked(wakes))).failed
-        return [failed.get(wake.blocked) for wake in wakes]
+        return [failed.get(wake.code) for wake in wakes]
 
     @guarded
     async def wake_resting(self, from_number: str, at: datetime) -> None:

@@ -32,7 +32,7 @@ from app.domain.retry_policy import NextStep
 from app.domain.timeline import SYSTEM, JobEvent
 from app.domain.untold import Untold
 from app.repositories.database import Database, Document, Repository, guarded
-from app.repositories.documents import from_document, optional, plain, readable
+from app.repositories.documents import any_of, from_document, optional, plain, readable
 from app.repositories.job_moves import JobMoves
 from app.repositories.jobs import only_duplicates
 from app.repositories.timelines import WITHOUT_TIMELINE, appended, pushed
@@ -50,7 +50,7 @@ PUT_ASIDE = timedelta(minutes=10)
 _HELD = ("slot", "provider_slot", "worker_id", "lease_until", "attempt_id", "heard_call_ids", "heard_at")
 """The fields of a job that is in somebody's hands."""
 
-_OF_PERSON = {"state": True, "history": True, "person_keys": True}
+_OF_PERSON = {"account_id": True, "state": True, "history": True, "person_keys": True}
 
 
 class MongoJobQueue(Repository):
@@ -60,7 +60,7 @@ class MongoJobQueue(Repository):
         self._moves = JobMoves(database)
         self._leases: Together[None, list[UpdateOne], None] = Together(self._lease)
         self._leased_by: Together[str, list[str], dict[str, Document]] = Together(self._read_leased)
-        self._held: Together[str, Sequence[str], list[Document]] = Together(self._held_of_persons)
+        self._held: Together[None, Job, list[Document]] = Together(self._held_of_persons)
 
     # Claiming ------------------------------------------------------------------------------------------------------
 
@@ -90,10 +90,11 @@ class MongoJobQueue(Repository):
         lease: timedelta,
         now: datetime,
         zones: Sequence[str] = (BATCH_ZONE,),
-    ) -> list[Job]:
+    ) -> tuple[list[Job], bool]:
+
         most = min(len(slots), len(provider_slots))
         if not most:
-            return []  # a limit of 0 would mean none
+            return [], True  # a limit of 0 would mean none
         # Of several zones MongoDB merges one sorted scan of the index each.
         due = {
             "state": JobState.PENDING.value,
@@ -103,7 +104,7 @@ class MongoJobQueue(Repository):
         }
         ids = await self._first(due, most)
         if not ids:
-            return []
+            return [], True
         # Two workers that take the same free slots in the same order collide at each; shuffled, at few.
         pairs = zip(random.sample(list(slots), len(ids)), random.sample(list(provider_slots), len(ids)), strict=True)
         attempts = {job_id: uuid4().hex for job_id in ids}
@@ -117,7 +118,7 @@ class MongoJobQueue(Repository):
         await self._leases.ask(None, updates)
         leased = await self._leased_by.ask(worker_id, ids)
         jobs = [readable(Job, leased[job_id]) for job_id in ids if job_id in leased]
-        return [job for job in jobs if job is not None and job.attempt_id == attempts[job.job_id]]
+        return [job for job in jobs if job is not None and job.attempt_id == attempts[job.job_id]], len(ids) < most
 
     @guarded
     async def _first(self, due: Document, most: int) -> list[str]:
@@ -307,19 +308,26 @@ class MongoJobQueue(Repository):
         meanwhile is not overlooked.
         """
         if since is None:
-            found = await self._held.ask(job.account_id, job.person_keys)
+            found = await self._held.ask(None, job)
         else:
             found = await self._of_person(job, since)
+        keys = set(job.person_keys)
         return [
             from_document(OtherJob, {**other})
             for other in found
-            if other["_id"] != job.job_id and not set(job.person_keys).isdisjoint(other["person_keys"])
+            # Those who asked together may be of several accounts: to each its own.
+            if other["account_id"] == job.account_id
+            and other["_id"] != job.job_id
+            and not keys.isdisjoint(other["person_keys"])
         ]
 
     @guarded
-    async def _held_of_persons(self, account_id: str, asked: Sequence[Sequence[str]]) -> list[Document]:
-        keys = {key for each in asked for key in each}
-        match = {"account_id": account_id, "person_keys": {"$in": list(keys)}, "slot": {"$gte": 0}}
+    async def _held_of_persons(self, _: None, asked: Sequence[Job]) -> list[Document]:
+        match = {
+            "account_id": any_of({job.account_id for job in asked}),
+            "person_keys": {"$in": list({key for job in asked for key in job.person_keys})},
+            "slot": {"$gte": 0},
+        }
         return await self._jobs.find(match, _OF_PERSON, hint="slot").to_list()
 
     @guarded

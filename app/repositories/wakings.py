@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from pymongo import UpdateMany, UpdateOne
 
 from app.domain.batches import BatchStatus, Pace
+from app.repositories.documents import any_of
 
 WITH_WORK = [BatchStatus.RUNNING.value, BatchStatus.CANCELLED.value]
 """A cancelled one is woken for what comes back from calls that were in progress."""
@@ -19,15 +20,11 @@ class Wake(NamedTuple):
     call: Pace | None
 
 
-class Blocked(NamedTuple):
-    """The batches of an account that are blocked by one thing."""
+class WakeOfBlocked(NamedTuple):
+    """Of the batches of an account that are blocked by one thing."""
 
     account_id: str
     code: str
-
-
-class WakeOfBlocked(NamedTuple):
-    blocked: Blocked
     at: datetime
 
 
@@ -55,15 +52,19 @@ def _added(call: Pace | None) -> dict[str, Any]:
     return {} if call is None else {f"pace.{name}": value for name, value in call if value}
 
 
-def unblocked(wakes: Sequence[WakeOfBlocked]) -> dict[Blocked, UpdateMany]:
-    earliest: dict[Blocked, datetime] = {}
-    for blocked, at in wakes:
-        earliest[blocked] = min(at, earliest.get(blocked, at))
-    return {blocked: _unblocked(blocked, at) for blocked, at in earliest.items()}
+def unblocked(wakes: Sequence[WakeOfBlocked]) -> dict[str, UpdateMany]:
+    """By what blocks them. Of several accounts all at the earliest time: too early is one look in vain."""
+    of_codes: defaultdict[str, list[WakeOfBlocked]] = defaultdict(list)
+    for wake in wakes:
+        of_codes[wake.code].append(wake)
+    return {code: _unblocked(code, of_code) for code, of_code in of_codes.items()}
 
 
-def _unblocked(blocked: Blocked, at: datetime) -> UpdateMany:
+def _unblocked(code: str, wakes: Sequence[WakeOfBlocked]) -> UpdateMany:
+    at = min(wake.at for wake in wakes)
+    accounts = any_of({wake.account_id for wake in wakes})
     return UpdateMany(
-        {"account_id": blocked.account_id, "block.reason.code": blocked.code, "wake_at": {"$gt": at}},
+        {"account_id": accounts, "block.reason.code": code, "wake_at": {"$gt": at}},
         {"$set": {"wake_at": at}, "$inc": {"revision": 1}},
+        hint="blocked",  # not all that sleeps
     )

@@ -268,7 +268,7 @@ class Claiming:
         # Several batches claim side by side: what one may fill is no other's meanwhile.
         slots, look.slots[account_id] = look.slots[account_id][:items], look.slots[account_id][items:]
         provider_slots, look.provider_slots = look.provider_slots[:items], look.provider_slots[items:]
-        jobs = await self._queue.claim(
+        jobs, is_all = await self._queue.claim(
             batch_id,
             slots,
             provider_slots,
@@ -281,7 +281,7 @@ class Claiming:
         taken, taken_at_provider = {job.slot for job in jobs}, {job.provider_slot for job in jobs}
         look.slots[account_id] += [slot for slot in slots if slot not in taken]
         look.provider_slots += [slot for slot in provider_slots if slot not in taken_at_provider]
-        if len(jobs) < items:
+        if is_all:
             await self._rest(batch, look.now)
         elif jobs:
             await calls_again(self._batches, self._time, batch)

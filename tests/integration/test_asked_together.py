@@ -89,3 +89,18 @@ async def test_accounts_are_not_mixed_up(container: Container, name: str) -> Non
     found = await asyncio.gather(*(accounts.get(name) for _ in range(5)))
 
     assert [account and account.account_id for account in found] == ["acc-1" if name == "acc-1" else None] * 5
+
+
+async def test_calls_to_a_person_of_another_account_are_nobodys_business(container: Container) -> None:
+    stored = container.database.collection("jobs")
+    both = [
+        make_job(job_id=f"job-{name}", account_id=name, slot=0, contact=make_contact([phone(1)]))
+        for name in ("acc-1", "acc-2")
+    ]
+    mine = make_job(job_id="job-again", slot=1, contact=make_contact([phone(1)]))
+    await stored.insert_many([to_document(job) for job in [*both, mine]])
+    queue = MongoJobQueue(container.database)
+
+    answers = await asyncio.gather(*(queue.others_of_person(job, since=None) for job in [*both, mine]))
+
+    assert [[other.job_id for other in others] for others in answers] == [["job-again"], [], ["job-acc-1"]]

@@ -109,7 +109,7 @@ async def test_workers_that_die_at_every_claim_starve_nobody(workers: Workers, m
     claim = MongoJobQueue.claim
     calls = 0
 
-    async def dies(self: MongoJobQueue, *args: Any, **kwargs: Any) -> list[Job]:
+    async def dies(self: MongoJobQueue, *args: Any, **kwargs: Any) -> tuple[list[Job], bool]:
         nonlocal calls
         calls += 1
         if calls % 2:

@@ -99,7 +99,23 @@ async def claim(queue: MongoJobQueue, slots: int | list[int], *, worker: str = "
     batch_id = changes.pop("batch_id", "batch-1")
     numbers = list(range(slots)) if isinstance(slots, int) else slots
     at_provider = changes.pop("provider_slots", numbers)
-    return await queue.claim(batch_id, numbers, at_provider, worker_id=worker, lease=LEASE, now=changes.pop("now", NOW))
+    now = changes.pop("now", NOW)
+    jobs, _ = await queue.claim(batch_id, numbers, at_provider, worker_id=worker, lease=LEASE, now=now)
+    return jobs
+
+
+async def test_a_claim_says_whether_more_may_be_due(queue: MongoJobQueue, store: Store) -> None:
+    await store.add(*pending(3))
+
+    async def take(*slots: int) -> tuple[int, bool]:
+        jobs, are_all = await queue.claim("batch-1", slots, slots, worker_id="worker-1", lease=LEASE, now=NOW)
+        return len(jobs), are_all
+
+    assert await take(0, 1) == (2, False)
+    # Somebody else was quicker to take the slot: the job is still due.
+    assert await take(0) == (0, False)
+    assert await take(2, 3) == (1, True)
+    assert await take(4) == (0, True)
 
 
 # Claiming ---------------------------------------------------------------------------------------------------------

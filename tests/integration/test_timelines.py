@@ -73,7 +73,7 @@ async def test_every_move_of_a_holder_tells_of_itself_once(
 async def test_a_claim_says_who_took_it(queue: MongoJobQueue, jobs: MongoJobs, container: Container) -> None:
     await jobs.insert_many([make_job()])
     before = await container.database.server_time()
-    (job,) = await queue.claim("batch-1", [0], [0], worker_id="$fence", lease=LEASE, now=NOW)
+    (job,), _ = await queue.claim("batch-1", [0], [0], worker_id="$fence", lease=LEASE, now=NOW)
     told = await event(jobs)
     assert (told.event, told.state, told.by, told.fence) == (JobEvent.CLAIMED, JobState.LEASED, "$fence", job.fence)
     assert told.at >= before
@@ -165,7 +165,7 @@ async def test_a_timeline_is_bounded_and_keeps_the_newest(
 async def test_jobs_are_read_without_their_timelines(queue: MongoJobQueue, jobs: MongoJobs) -> None:
     """`nobody_loads_timelines` looks."""
     await jobs.insert_many([make_job()])
-    (job,) = await queue.claim("batch-1", [0], [0], worker_id="worker-1", lease=LEASE, now=NOW)
+    (job,), _ = await queue.claim("batch-1", [0], [0], worker_id="worker-1", lease=LEASE, now=NOW)
     assert await queue.still_mine(job) is not None
     assert await jobs.get("job-1") is not None
     listed = await jobs.page(JobFilter(batch_id="batch-1"), limit=9)

@@ -490,7 +490,7 @@ async def test_a_claim_whose_answer_was_lost_runs_out(campaigns: Campaigns, simu
     batch = await campaigns.batch(await campaigns.account(), [numbers(1)])
     queue = MongoJobQueue(campaigns.container.database)
     now = campaigns.container.clock.now()
-    lost = await queue.claim(
+    lost, _ = await queue.claim(
         batch.batch_id, [0], [0], worker_id=worker.control.worker_id, lease=worker.control.lease, now=now
     )
     assert len(lost) == 1

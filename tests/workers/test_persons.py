@@ -28,7 +28,7 @@ async def claim_one_each(workers: tuple[Worker, Worker], campaigns: Campaigns, b
     for slot, (worker, batch) in enumerate(zip(workers, batches, strict=True)):
         now = campaigns.container.clock.now()
         worker.control.renewed_at = campaigns.container.clock.monotonic()  # no runner beats its heart here
-        (job,) = await queue.claim(
+        (job,), _ = await queue.claim(
             batch.batch_id, [slot], [slot], worker_id=worker.control.worker_id, lease=worker.control.lease, now=now
         )
         assert job.state is JobState.LEASED
