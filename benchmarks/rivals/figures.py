@@ -90,16 +90,30 @@ def medians(measurements: Iterable[Measurement]) -> dict[tuple[Case, str], Media
 
 
 def tables(measurements: Sequence[Measurement], systems: Sequence[str], missing: Mapping[str, str]) -> str:
-    """Jobs a second and CPU-ms a job, a column a system. `missing`: why a system could not be run at all."""
+    """Jobs a second, how flat they are, and CPU-ms a job, a column a system. `missing`: why one could not be run."""
     found = medians(measurements)
     cases = sorted({case for case, _ in found}, key=lambda case: (_MIXES.index(case.mix), case.batches, case.size))
-    speed, cpu = _head(systems), _head(systems)
+    speed, share, cpu = _head(systems), _head(systems), _head(systems)
     for case in cases:
         row = [found.get((case, system)) for system in systems]
         best = max((one.jobs_a_second for one in row if one), default=0)
         speed.append(_line([case.title, *(_speed(one, best) for one in row)]))
+        firsts = [_smallest(cases, case, system, found) for system in systems]
+        share.append(_line([case.title, *(_share(*both) for both in zip(row, firsts, strict=True))]))
         cpu.append(_line([case.title, *(_cpu(one) for one in row)]))
-    lines = ["Jobs a second:", "", *speed, "", "CPU-ms a job, server + workers:", "", *cpu]
+    lines = [
+        "Jobs a second:",
+        "",
+        *speed,
+        "",
+        "Of those of the smallest backlog:",
+        "",
+        *share,
+        "",
+        "CPU-ms a job, server + workers:",
+        "",
+        *cpu,
+    ]
     lines += ["", *(f"Not run: {name}: {reason}" for name, reason in missing.items())] if missing else []
     rounds = [one.rounds for one in found.values()]
     loads = [one.load for one in measurements]
@@ -128,6 +142,18 @@ def _speed(one: Medians | None, best: float) -> str:
     speed = one.jobs_a_second
     figure = f"{speed:,.0f}" if speed >= 10 else f"{speed:.1f}" if speed >= 1 else f"{speed:.2g}"
     return f"**{figure}**" if one.jobs_a_second == best else figure
+
+
+def _smallest(
+    cases: Sequence[Case], case: Case, system: str, found: Mapping[tuple[Case, str], Medians]
+) -> Medians | None:
+    """Of the system's rows of that kind."""
+    same = (one for one in cases if (one.mix, one.batches) == (case.mix, case.batches))
+    return next((found[one, system] for one in same if (one, system) in found), None)
+
+
+def _share(one: Medians | None, first: Medians | None) -> str:
+    return f"{one.jobs_a_second / first.jobs_a_second:.0%}" if one and first and first.jobs_a_second else "–"
 
 
 def _cpu(one: Medians | None) -> str:

@@ -35,14 +35,27 @@ def test_the_tables_name_the_quickest_and_what_is_missing() -> None:
     assert "| 1,000 due | 1 + 2 | 2 + 4 | – |" in lines
     assert "| 1,000 due, 200 batches | **100** | – | – |" in lines
     assert "| 100,000 future | **2.0** | – | – |" in lines
+    assert lines.count("| 1,000 due | 100% | 100% | – |") == 1
     assert "Not run: others: not installed: others-server" in lines
     assert [line.split("|")[1].strip() for line in lines if line.startswith("| 1")] == [
         "1,000 due", "1,000 due, 200 batches", "100,000 future",
-    ] * 2  # fmt: skip
+    ] * 3  # fmt: skip
+
+
+def test_how_flat_each_system_is() -> None:
+    figures = [
+        measured("us", 1),
+        measured("us", 2, size=5000),
+        measured("them", 4, size=5000),
+        measured("us", 5, batches=2),
+    ]
+    lines = tables(figures, ["us", "them"], {}).splitlines()
+
+    assert {"| 1,000 due | 100% | – |", "| 5,000 due | 50% | 100% |", "| 1,000 due, 2 batches | 100% | – |"} <= {*lines}
 
 
 def test_without_figures_there_are_only_heads() -> None:
-    assert tables([], ["us"], {}).count("\n| ---") == 2
+    assert tables([], ["us"], {}).count("\n| ---") == 3
 
 
 def test_figures_of_several_runs_make_one_table(tmp_path: Path) -> None:
