@@ -29,7 +29,7 @@ async def swagger_ui(request: Request) -> Response:
     app = request.app
     page = get_swagger_ui_html(
         openapi_url=f"{root}{app.openapi_url}",
-        title=f"{app.title} · API",
+        title=app.title,
         swagger_js_url=f"{root}/docs/swagger-ui-bundle.js",
         swagger_css_url=f"{root}/docs/swagger-ui.css",
         swagger_favicon_url=f"{root}/docs/favicon.png",

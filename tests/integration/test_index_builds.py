@@ -97,13 +97,13 @@ async def test_one_that_takes_longer_than_an_answer_may_is_waited_for_and_that_i
             both = [asyncio.create_task(ensure_indexes(impatient)) for _ in range(2)]
 
             async def is_told() -> bool:
+                assert not any(task.done() for task in both)
                 # Ten times as long as the socket waits for an answer.
                 waited = [line["seconds"] for line in log if line["event"] == "indexes_waited_for"]
                 return max(waited, default=0) >= 10 * SOCKET_MS / 1000
 
             try:
                 await until(is_told)
-                assert not any(task.done() for task in both)
                 assert await built(database, "accounts") == set()
             finally:
                 over.set()
