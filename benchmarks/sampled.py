@@ -19,7 +19,7 @@ KINDS = {
     # Every coroutine runs in it: what no other kind is further in, is its own.
     LOOP: ("/asyncio/runners.py",),
     "MongoDB, in pymongo and bson": ("/pymongo/", "/bson/"),
-    "HTTP to Retell": ("/httpx/", "/httpcore/", "/h11/", "/anyio/", "/app/integrations/retell/"),
+    "HTTP to Retell": ("/aiohttp/", "/yarl/", "/app/integrations/retell/"),
     "the log": ("/structlog/", "/app/log_config"),
     "models, in pydantic": ("/pydantic/",),
     "reading and writing documents": ("/app/repositories/",),

@@ -34,7 +34,7 @@ def main(
     """Print jobs a second of Cadencia and of other queues. Their packages are installed below .cadencia/rivals."""
     cases = parse_cases(sizes, mixes, batches)
     names = parse_names(systems, SYSTEMS)
-    run = Run(cases, names, rounds, seconds, minutes, keep, results)
+    run = Run(cases, names, rounds, seconds, minutes, keep or only_prepare, results)
     if only_prepare:
         told(lambda _: prepare(run), out)
     else:

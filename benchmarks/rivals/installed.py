@@ -19,8 +19,6 @@ from scripts.dev_stack import ROOT, Part, free_port, start
 
 HOME = (ROOT / ".cadencia" / "rivals").resolve()
 INSTALLED = HOME / "installed"
-DATA = HOME / "data"
-"""Of their servers and of ours."""
 START_SECONDS = 120
 """Redis reads all that it has first."""
 REDIS_DATABASES = 16_384
@@ -75,10 +73,10 @@ def found(program: str, *folders: Path) -> str:
 
 
 @asynccontextmanager
-async def redis_server() -> AsyncIterator[Server]:
+async def redis_server(folder: Path) -> AsyncIterator[Server]:
     """Its append-only file is synced once a second, the usual setting: a crash may lose a second of what it said."""
-    program, folder, port = found("redis-server"), DATA / "redis", free_port(0)
-    folder.mkdir(parents=True, exist_ok=True)
+    program, port = found("redis-server"), free_port(0)
+    _make(folder)
     durability = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
     durability += ["--auto-aof-rewrite-percentage", "0"]  # whoever fills it has it rewritten, once
     where = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--databases", str(REDIS_DATABASES)]
@@ -88,12 +86,12 @@ async def redis_server() -> AsyncIterator[Server]:
 
 
 @asynccontextmanager
-async def postgres_server() -> AsyncIterator[Server]:
+async def postgres_server(folder: Path) -> AsyncIterator[Server]:
     """As Debian sets it up, with a buffer as large as MongoDB's cache: what it says is on the disk."""
     postgres, initdb = found("postgres", *POSTGRES_FOLDERS), found("initdb", *POSTGRES_FOLDERS)
-    folder, port, lower = DATA / "postgres", free_port(0), _not_as_root()
+    port, lower = free_port(0), _not_as_root()
     if not (folder / "PG_VERSION").exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
         if lower:
             shutil.chown(folder, POSTGRES_USER, POSTGRES_USER)
         options = ["--username", POSTGRES_USER, "--auth", "trust", "--encoding", "UTF8", "--pgdata", str(folder)]
@@ -151,6 +149,10 @@ async def _until_it_says(part: Part, words: str) -> None:
             raise Missing(f"{part.name} does not start: {' '.join(said.split())[-300:]}")
         await asyncio.sleep(0.1)
     raise Missing(f"{part.name} is not ready after {START_SECONDS} s; its log is {part.log}")
+
+
+def _make(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _not_as_root() -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app.domain.ports import Time
 from benchmarks.rivals.figures import OURS, Case, Measurement, remember
-from benchmarks.rivals.installed import DATA, cpu_seconds
+from benchmarks.rivals.installed import cpu_seconds
 from benchmarks.rivals.our_engine import CallWorkers, shape
 from benchmarks.rivals.systems import Counted, Ours, Rival
 from benchmarks.site import load, say
@@ -45,7 +45,7 @@ def due_in(case: Case) -> int:
 class Filled:
     """Which backlogs each system has in its databases, and how many of their jobs are due; kept beside the data."""
 
-    def __init__(self, path: Path = DATA / "filled.json") -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
         known = json.loads(path.read_text()) if path.exists() else {}
         self._due: dict[str, int] = known.get("due", {})
@@ -119,9 +119,8 @@ class Reading:
     workers: float
 
 
-async def fill_all(systems: Sequence[Ours | Rival], cases: Sequence[Case], time: Time) -> None:
+async def fill_all(systems: Sequence[Ours | Rival], cases: Sequence[Case], filled: Filled, time: Time) -> None:
     """What a later run measures on."""
-    filled = Filled()
     for case in cases:
         for system in systems:
             if takes_part(system, case):
@@ -140,6 +139,7 @@ async def grid(
     systems: Sequence[Ours | Rival],
     cases: Sequence[Case],
     limits: Limits,
+    filled: Filled,
     results: Path,
     time: Time,
     told: Callable[[], None] = lambda: None,
@@ -148,7 +148,6 @@ async def grid(
 
     `told` is called after each. Who cannot be measured in a case is left out of it from then on.
     """
-    filled = Filled()
     turns = [(case, system) for case in cases for system in systems if takes_part(system, case)]
     for number in range(1, limits.rounds + 1):
         say(f"Round {number} of {limits.rounds}")

@@ -14,8 +14,8 @@ from benchmarks.backlog import Mix
 from benchmarks.claim import parse_sizes
 from benchmarks.drafts import Draft
 from benchmarks.rivals.figures import Case, remembered, tables
-from benchmarks.rivals.installed import DATA, HOME
-from benchmarks.rivals.measuring import Limits, fill_all, grid
+from benchmarks.rivals.installed import HOME
+from benchmarks.rivals.measuring import Filled, Limits, fill_all, grid
 from benchmarks.rivals.systems import RIVALS, opened
 from benchmarks.site import Site, circumstances
 
@@ -44,43 +44,52 @@ class Run:
     keep: bool = False
     results: Path = RESULTS
 
+    @property
+    def data(self) -> Path:
+        """Of all servers. What is kept is never removed."""
+        return HOME / ("data" if self.keep else "once")
+
+    @property
+    def filled(self) -> Filled:
+        return Filled(self.data / "filled.json")
+
 
 async def report(run: Run, draft: Draft) -> None:
     """Measure, with a new table after each figure."""
     run.results.unlink(missing_ok=True)
     clock = Clock()
     limits = Limits(run.rounds, run.seconds, clock.monotonic() + run.minutes * 60)
-    async with _mongod(keep=run.keep) as site:
+    async with _mongod(run) as site:
         async with site.container("bench_about") as container:
             about = await circumstances(container, CACHE_GB)
         versions = "; ".join(", ".join(RIVALS[name].packages) for name in run.names if name in RIVALS)
-        async with opened(run.names, site) as (systems, missing):
+        async with opened(run.names, site, run.data) as (systems, missing):
 
             def tell() -> None:
                 found = tables(remembered(run.results), run.names, missing)
                 draft.write("\n".join(("## Beside other queues", LEGEND, "", about, "", versions, "", found)))
 
             tell()
-            await grid(systems, run.cases, limits, run.results, clock, tell)
+            await grid(systems, run.cases, limits, run.filled, run.results, clock, tell)
 
 
 async def prepare(run: Run) -> None:
-    """Install and fill what a later run with `keep` measures on."""
-    async with _mongod(keep=True) as site, opened(run.names, site) as (systems, _):
-        await fill_all(systems, run.cases, Clock())
+    """Install and fill what is measured on with `keep`."""
+    async with _mongod(run) as site, opened(run.names, site, run.data) as (systems, _):
+        await fill_all(systems, run.cases, run.filled, Clock())
 
 
 @asynccontextmanager
-async def _mongod(*, keep: bool) -> AsyncIterator[Site]:
-    if not keep:
-        shutil.rmtree(DATA, ignore_errors=True)
-    DATA.mkdir(parents=True, exist_ok=True)
+async def _mongod(run: Run) -> AsyncIterator[Site]:
+    if not run.keep:
+        shutil.rmtree(run.data, ignore_errors=True)
+    run.data.mkdir(parents=True, exist_ok=True)
     try:
-        async with await start_embedded_mongod(DATA / "mongod", cache_gb=CACHE_GB, start_timeout=300) as mongod:
+        async with await start_embedded_mongod(run.data / "mongod", cache_gb=CACHE_GB, start_timeout=300) as mongod:
             yield Site(mongod.uri, mongod.pid)
     finally:
-        if not keep:
-            shutil.rmtree(DATA, ignore_errors=True)
+        if not run.keep:
+            shutil.rmtree(run.data, ignore_errors=True)
 
 
 def parse_cases(sizes: str, mixes: str, batches: str) -> list[Case]:

@@ -147,8 +147,10 @@ class Ours:
 
 
 @asynccontextmanager
-async def opened(names: Sequence[str], site: Site) -> AsyncIterator[tuple[list[Ours | Rival], dict[str, str]]]:
-    """Those of the systems that can be had, their servers running; and why the others cannot."""
+async def opened(
+    names: Sequence[str], site: Site, data: Path
+) -> AsyncIterator[tuple[list[Ours | Rival], dict[str, str]]]:
+    """Those of the systems that can be had, their servers running on `data`; and why the others cannot."""
     async with AsyncExitStack() as stack:
         servers = {"mongod": Server(site.uri, site.mongod_pid)}
         systems: list[Ours | Rival] = []
@@ -160,7 +162,8 @@ async def opened(names: Sequence[str], site: Site) -> AsyncIterator[tuple[list[O
             try:
                 kind, (command, folder) = RIVALS[name], await asyncio.to_thread(_command, name)
                 if kind.server not in servers:
-                    opening = redis_server() if kind.server == "redis" else postgres_server()
+                    starting = redis_server if kind.server == "redis" else postgres_server
+                    opening = starting(data / kind.server)
                     servers[kind.server] = await stack.enter_async_context(opening)
             except Missing as problem:
                 missing[name] = str(problem)

@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-import pytest
-
 from benchmarks.rivals import measuring
 from benchmarks.rivals.figures import Case, remembered
 from benchmarks.rivals.installed import Server
@@ -67,20 +65,14 @@ class Pretender:
         yield Workers(self.step, self.ails)
 
 
-@pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(measuring, "Filled", lambda: Filled(tmp_path / "filled.json"))
-    return tmp_path
-
-
 async def run(data: Path, systems: list[Pretender], rounds: int, until: float = 1e9) -> None:
     limits = Limits(rounds, seconds=3, until=until)
-    await grid(cast("Any", systems), CASES, limits, data / "results.jsonl", HastyTime())
+    await grid(cast("Any", systems), CASES, limits, Filled(data / "filled.json"), data / "results.jsonl", HastyTime())
 
 
-async def test_all_are_measured_once_before_any_is_measured_again(data: Path) -> None:
+async def test_all_are_measured_once_before_any_is_measured_again(tmp_path: Path) -> None:
     log: list[str] = []
-    await run(data, [Pretender("a", log), Pretender("b", log)], rounds=2)
+    await run(tmp_path, [Pretender("a", log), Pretender("b", log)], rounds=2)
 
     assert [entry for entry in log if "fills" not in entry] == ["a due", "b due", "a future", "b future"] * 2
     assert [entry for entry in log if "fills" in entry] == [
@@ -88,9 +80,9 @@ async def test_all_are_measured_once_before_any_is_measured_again(data: Path) ->
     ]  # fmt: skip
 
 
-async def test_who_cannot_be_measured_ends_nobody_elses_rounds(data: Path) -> None:
+async def test_who_cannot_be_measured_ends_nobody_elses_rounds(tmp_path: Path) -> None:
     log: list[str] = []
-    await run(data, [Pretender("a", log, ails=True), Pretender("b", log)], rounds=2)
+    await run(tmp_path, [Pretender("a", log, ails=True), Pretender("b", log)], rounds=2)
 
     assert [entry for entry in log if "fills" not in entry] == [
         "a due",
@@ -100,21 +92,21 @@ async def test_who_cannot_be_measured_ends_nobody_elses_rounds(data: Path) -> No
         "b due",
         "b future",
     ]
-    assert {one.system for one in remembered(data / "results.jsonl")} == {"b"}
+    assert {one.system for one in remembered(tmp_path / "results.jsonl")} == {"b"}
 
 
-async def test_who_does_nothing_is_measured_once_and_said_to_have_done_nothing(data: Path) -> None:
+async def test_who_does_nothing_is_measured_once_and_said_to_have_done_nothing(tmp_path: Path) -> None:
     log: list[str] = []
-    await run(data, [Pretender("a", log, step=0)], rounds=3)
+    await run(tmp_path, [Pretender("a", log, step=0)], rounds=3)
 
-    found = remembered(data / "results.jsonl")
+    found = remembered(tmp_path / "results.jsonl")
     assert [(one.mix, one.jobs) for one in found] == [("due", 0), ("future", 0)]
     assert all(one.seconds > measuring.START_SECONDS for one in found)
 
 
-async def test_no_measurement_is_begun_when_the_time_is_up(data: Path) -> None:
+async def test_no_measurement_is_begun_when_the_time_is_up(tmp_path: Path) -> None:
     log: list[str] = []
-    await run(data, [Pretender("a", log)], rounds=3, until=1)
+    await run(tmp_path, [Pretender("a", log)], rounds=3, until=1)
 
     assert [entry for entry in log if "fills" not in entry] == ["a due"]
 

@@ -6,7 +6,7 @@ MAIN = "main (/work/workers/call_worker.py:110);run (/usr/lib/python3.11/asyncio
 STEP = "follow (/work/app/services/call_following.py:20)"
 SAMPLES = [
     f"{MAIN} 20",
-    f"{MAIN};{STEP};get (/work/app/integrations/retell/client.py:9);send (/v/site-packages/httpx/_client.py:7) 10",
+    f"{MAIN};{STEP};get (/work/app/integrations/retell/client.py:9);send (/v/site-packages/aiohttp/client.py:7) 10",
     f"{MAIN};{STEP};save (/work/app/repositories/jobs.py:3);send (/v/pymongo/network.py:7);write (/usr/ssl.py:1) 30",
     f"{MAIN};{STEP};save (/work/app/repositories/jobs.py:3) 5",
     f"{MAIN};{STEP} 35",
@@ -31,7 +31,7 @@ def test_a_sample_counts_for_the_innermost_frame_that_is_of_a_kind() -> None:
         "| follow (services/call_following.py) | 35% |",
         "| write (usr/ssl.py) | 30% |",
         "| run (asyncio/runners.py) | 20% |",
-        "| send (httpx/_client.py) | 10% |",
+        "| send (aiohttp/client.py) | 10% |",
         "| save (repositories/jobs.py) | 5% |",
     ]
 
