@@ -8,7 +8,7 @@ hoards.
 import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from pymongo import ASCENDING, ReturnDocument, UpdateOne
@@ -53,6 +53,13 @@ _HELD = ("slot", "provider_slot", "worker_id", "lease_until", "attempt_id", "hea
 _OF_PERSON = {"account_id": True, "state": True, "history": True, "person_keys": True}
 
 
+class _Person(NamedTuple):
+    """Of an account."""
+
+    account_id: str
+    keys: list[str]
+
+
 class MongoJobQueue(Repository):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -60,7 +67,7 @@ class MongoJobQueue(Repository):
         self._moves = JobMoves(database)
         self._leases: Together[None, list[UpdateOne], None] = Together(self._lease)
         self._leased_by: Together[str, list[str], dict[str, Document]] = Together(self._read_leased)
-        self._held: Together[None, Job, list[Document]] = Together(self._held_of_persons)
+        self._held: Together[None, _Person, list[Document]] = Together(self._held_of_persons)
 
     # Claiming ------------------------------------------------------------------------------------------------------
 
@@ -307,11 +314,12 @@ class MongoJobQueue(Repository):
         Both indexes hold keys that do not change between lease and settlement: a job that goes from state to state
         meanwhile is not overlooked.
         """
+        person = _Person(job.account_id, job.person_keys)  # once: the keys are worked out each time
         if since is None:
-            found = await self._held.ask(None, job)
+            found = await self._held.ask(None, person)
         else:
-            found = await self._of_person(job, since)
-        keys = set(job.person_keys)
+            found = await self._of_person(person, since)
+        keys = set(person.keys)
         return [
             from_document(OtherJob, {**other})
             for other in found
@@ -322,20 +330,19 @@ class MongoJobQueue(Repository):
         ]
 
     @guarded
-    async def _held_of_persons(self, _: None, asked: Sequence[Job]) -> list[Document]:
+    async def _held_of_persons(self, _: None, asked: Sequence[_Person]) -> list[Document]:
         match = {
-            "account_id": any_of({job.account_id for job in asked}),
-            "person_keys": {"$in": list({key for job in asked for key in job.person_keys})},
+            "account_id": any_of({person.account_id for person in asked}),
+            "person_keys": {"$in": list({key for person in asked for key in person.keys})},
             "slot": {"$gte": 0},
         }
         return await self._jobs.find(match, _OF_PERSON, hint="slot").to_list()
 
     @guarded
-    async def _of_person(self, job: Job, since: datetime) -> list[Document]:
+    async def _of_person(self, person: _Person, since: datetime) -> list[Document]:
         match = {
-            "account_id": job.account_id,
-            "person_keys": {"$in": job.person_keys},
-            "_id": {"$ne": job.job_id},
+            "account_id": person.account_id,
+            "person_keys": {"$in": person.keys},
             "$or": [{"slot": {"$gte": 0}}, {"updated_at": {"$gte": since}}],
         }
         return await self._jobs.find(match, _OF_PERSON, hint="person").to_list()

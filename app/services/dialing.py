@@ -116,6 +116,7 @@ class Dialing:
             waiting_for, reason = job.own_wait
             await self._put_back(job, waiting_for, Message(code="provider_hold") if self._gate.is_held else reason)
             return None
+        read_at = self._time.monotonic()
         batch, account = await self._read(job)
         batch = await self._funding.counted(batch)
         _say_taken(job, batch, self._time.now())
@@ -127,6 +128,9 @@ class Dialing:
             await self._turn_away(job, batch, UNFUNDED)
             return None
         await self._funding.note_back(batch, account)
+        if timedelta(seconds=self._time.monotonic() - read_at) > self._tuning.intent_freshness:
+            # Where a connection hangs, all who reserve wait for it: what was paused or suspended meanwhile counts.
+            batch, account = await self._read(job)
         return await self._send(job, batch, account, decision, latest)
 
     async def _read(self, job: Job) -> tuple[Batch, Account]:

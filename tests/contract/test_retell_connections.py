@@ -428,11 +428,22 @@ async def test_a_proxy_that_is_away_means_that_nothing_was_sent(environment: pyt
             assert type(await failure(client.place(body_of("a")))) is ProviderUnreachable
 
 
-async def test_a_proxy_that_cannot_be_used_is_said_so(environment: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_that_cannot_be_used_means_that_nothing_was_sent(environment: pytest.MonkeyPatch) -> None:
+    """Nobody has to find out whether a phone rang: the contacts wait, and it is said for what."""
     environment.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
     async with client_of("http://retell.invalid") as client:
-        with pytest.raises(ValueError, match="socks5"):
-            await client.place(body_of("a"))
+        error = await failure(client.place(body_of("a")))
+        assert type(error) is ProviderUnreachable
+        assert "not socks5" in error.detail
+        assert type(await failure(client.max_concurrent())) is ProviderUnavailable
+
+
+@pytest.mark.parametrize("status", [400, 402, 429])
+async def test_what_a_refusal_says_can_be_stored(status: int) -> None:
+    refusal = reply(status, rb'{"message":"the value \"Hola \ud83d\" is too long"}')
+    async with retell(saying(refusal)) as (_, client):
+        error = await failure(client.place(body_of("a")))
+        assert error.detail.encode().decode().endswith('the value "Hola ?" is too long')
 
 
 # What is sent ------------------------------------------------------------------------------------------------------

@@ -146,6 +146,41 @@ async def test_a_document_that_takes_no_update_fails_its_own_move_only(queue: Mo
     assert [job.state for job in moved if isinstance(job, Job)] == [JobState.IN_CALL] * 3
 
 
+def nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+UNWRITABLE = {
+    "half a character": {"a": "\ud83d"},
+    "a long integer": {"a": 2**64},
+    "a depth": nested(300),
+    "a length": {"a": "x" * 17_000_000},
+}
+
+
+@pytest.mark.parametrize("analysis", UNWRITABLE.values(), ids=UNWRITABLE)
+async def test_what_cannot_be_written_fails_its_own_move_only(
+    queue: MongoJobQueue, store: Store, analysis: dict[str, Any]
+) -> None:
+    jobs = held(*[JobState.DIALING] * 3)
+    await store.add(*jobs)
+    reports = [make_report(), make_report(analysis=analysis), make_report()]
+
+    moved = await asyncio.gather(
+        *(queue.mark_in_call(job, report, NOW) for job, report in zip(jobs, reports, strict=True)),
+        return_exceptions=True,
+    )
+
+    assert isinstance(moved[1], Exception)
+    assert not isinstance(moved[1], DatabaseUnavailable)
+    states = [(await store.get(job.job_id)).state for job in jobs]
+    assert states == [JobState.IN_CALL, JobState.DIALING, JobState.IN_CALL]
+    assert [moved[0], moved[2]] == [await store.get(jobs[0].job_id), await store.get(jobs[2].job_id)]
+
+
 async def test_of_two_moves_of_one_job_one_is_made(queue: MongoJobQueue, store: Store) -> None:
     first, other = held(JobState.DIALING, JobState.DIALING)
     await store.add(first, other)

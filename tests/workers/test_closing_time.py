@@ -1,6 +1,7 @@
 """The window closes between any two steps on the way to the telephone: nobody's phone rings after it."""
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -125,6 +126,32 @@ async def test_between_second_decision_and_sending(evening: Evening, monkeypatch
     monkeypatch.setattr(Admission, "judge", later(Admission.judge, evening.worker, SECOND, call=2, before=False))
     assert await evening.worker.call_all() == 1
     await evening.assert_waits_until_morning()
+
+
+async def test_a_batch_that_is_paused_while_the_money_is_waited_for_calls_nobody(
+    container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unmetered = container.settings.model_copy(update={"retell_calls_per_second": 0})
+    reserve = MongoAccounts.reserve
+
+    async def slow(*args: Any) -> bool:
+        reserved = await reserve(*args)
+        await container.database.collection("batches").update_one({}, {"$set": {"status": "paused"}})
+        worker.time.advance(10 * SECOND)
+        return reserved
+
+    async with stepped_worker(replace(container, settings=unmetered), NOW, monkeypatch) as worker:
+        morning = Evening(container, worker)
+        await morning.begin()
+        monkeypatch.setattr(MongoAccounts, "reserve", slow)
+
+        assert await worker.call_all() == 1
+
+        assert worker.retell.placed == []
+        job, account = await morning.job(), await MongoAccounts(container.database).get("acc-1")
+        assert (job.state, job.attempts, job.slot) == (JobState.PENDING, 0, None)
+        assert account is not None
+        assert account.reservations == {}
 
 
 async def test_everything_goes_by_the_contacts_clock(evening: Evening) -> None:

@@ -32,7 +32,7 @@ from app.domain.provider_errors import (
 )
 from app.domain.restoring import PastCall
 from app.integrations.retell.http import Answer, Http, NeverSent, Unanswered, within
-from app.integrations.retell.reports import UnreadableCall, past_call_of, report_of
+from app.integrations.retell.reports import UnreadableCall, past_call_of, report_of, storable
 from app.integrations.retell.requests import create_request
 
 RETRY_AFTER_CAP_SECONDS = 60.0
@@ -229,14 +229,16 @@ class RetellClient:
             raise ProviderUnavailable("unreadable answer") from error
 
     def _words(self, answer: Answer) -> str:
-        """The provider's own: `message`, `error_message` or the text (retell.md §9); never our key, if echoed."""
+        """The provider's own: `message`, `error_message` or the text (retell.md §9); never our key, if echoed. They
+        are stored as the reason why a job waits, or ended."""
         try:
             body = answer.json()
         except ValueError:
             body = answer.body.decode("utf-8", "replace")
         if isinstance(body, dict):
             body = body.get("message") or body.get("error_message") or json.dumps(body)
-        return (str(body).replace(self._key, "***") if self._key else str(body))[:_DETAIL_LENGTH]
+        words: str = storable(str(body))
+        return (words.replace(self._key, "***") if self._key else words)[:_DETAIL_LENGTH]
 
 
 def _refusal(answer: Answer, words: str, now: datetime) -> NotPlaced | Ambiguous:

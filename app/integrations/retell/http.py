@@ -89,6 +89,10 @@ class Http:
         """
         try:
             session, url = self._opened(), URL(self._base + path, encoded=True)
+        except ValueError as error:
+            # A proxy or an address that cannot be used: whatever is asked waits, and says why.
+            raise NeverSent(self._words(error)) from None
+        try:
             async with session.request(method, url, data=body, timeout=patience, allow_redirects=False) as response:
                 return Answer(response.status, response.headers, await response.read())
         except _FAILED as error:
