@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import gzip
 import json
+import math
 import socket
 import ssl
 import traceback
@@ -139,16 +140,13 @@ async def test_a_question_without_a_whole_answer_tells_nothing(handle: Handle) -
         assert type(await failure(client.find("a", "+56912345678"))) is ProviderUnavailable
 
 
-async def test_no_answer_in_time_is_ambiguous(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_module, "CONNECT_SECONDS", 3600.0)  # there is a connection: it is not waited for
+async def test_no_answer_in_time_is_ambiguous() -> None:
     async with retell(say_nothing, seconds=0.2) as (raw, client):
         assert type(await failure(client.place(body_of("a")))) is Ambiguous
         assert attempts(raw) == ["a"]
 
 
-async def test_an_answer_that_never_ends_is_ambiguous(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_module, "CONNECT_SECONDS", 0.2)
-
+async def test_an_answer_that_never_ends_is_ambiguous() -> None:
     async def dribble(wire: Wire, _request: Request) -> None:
         wire.write(b"HTTP/1.1 201 Created\r\nContent-Length: 1000000\r\n\r\n")
         while True:
@@ -465,3 +463,10 @@ async def test_this_is_what_is_sent() -> None:
     assert (stop.method, stop.target, stop.headers["content-length"]) == ("POST", "/v2/stop-call/call_1", "0")
     assert (look.method, look.target, look.body) == ("GET", "/get-agent/agent%2F1", b"")
     assert looked.date == datetime(2026, 6, 3, 15, 0, 30, tzinfo=UTC)
+
+
+def test_a_request_takes_no_longer_than_it_is_given() -> None:
+    """docs/proofs.md counts on it: a worker that lost its leases asks for two thirds of one, and then for a third."""
+    patience = http_module.within(20)
+    assert (patience.total, patience.connect) == (20, http_module.CONNECT_SECONDS)
+    assert patience.ceil_threshold == math.inf
