@@ -3,11 +3,16 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from app.bootstrap import Container, open_container
 from app.config import Settings
 from app.repositories.embedded_mongod import EmbeddedMongod, start_embedded_mongod
 from app.repositories.indexes import INDEXES
+
+# No test is about how long something takes on a machine that may stand still.
+hypothesis_settings.register_profile("cadencia", parent=hypothesis_settings(), deadline=None)
+hypothesis_settings.load_profile("cadencia")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -85,7 +85,7 @@ class Listener:
             heard.append(said)
             if said.name == name:
                 return heard
-        raise AssertionError(f"the stream ended before {name}: {heard}")
+        raise AssertionError(f"the stream ({self.answer.status_code}) ended before {name}: {heard}")
 
     async def rest(self) -> list[Said]:
         return [said async for said in self]

@@ -1,7 +1,9 @@
 """Services wired as the composition root wires them, at a time of the test's own. Retell is away."""
 
 from datetime import timedelta
+from functools import cache
 
+from app.clock import Clock
 from app.domain.ports import Accounts, Batches, JobQueue, Jobs, Time
 from app.integrations.prometheus.metrics import PrometheusMetrics
 from app.integrations.retell.client import RetellClient
@@ -41,12 +43,17 @@ def make_claiming(
         accounts, batches, MongoBudgets(database), MongoTransactions(database), time, timedelta(minutes=5)
     )
     control = WorkerControl(worker_id, time, lease)
-    nobody = RetellClient("http://127.0.0.1:9", "key", time, create_timeout=1, read_timeout=1, max_connections=1)
-    gate = ProviderGate(MongoProviderLimits(database), nobody, control, time, GateSettings(0, max_concurrent))
+    gate = ProviderGate(MongoProviderLimits(database), nobody(), control, time, GateSettings(0, max_concurrent))
     watch = FromNumberWatch(MongoFromNumbers(database), batches, time, "+56226000000")
     promptness = Promptness(PrometheusMetrics("test"), time)
     recurring = Recurring(batches, jobs, MongoBatchContacts(database), control, time)
     return Claiming(accounts, batches, jobs, queue, funding, recurring, control, gate, watch, promptness, time)
+
+
+@cache
+def nobody() -> RetellClient:
+    """One for all tests of a process: each has connections that somebody would have to close."""
+    return RetellClient("http://127.0.0.1:9", "key", Clock(), create_timeout=1, read_timeout=1, max_connections=1)
 
 
 def make_importing(database: Database, time: Time) -> Importing:

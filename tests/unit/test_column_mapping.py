@@ -1,7 +1,7 @@
 """What a column's header says about it."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.column_mapping import ColumnMapping, find_header, map_columns
@@ -260,7 +260,6 @@ def test_slug(header: str, key: str) -> None:
     assert slug(header) == key
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=20), max_size=12))
 def test_keys_are_unique_and_every_header_has_a_column(headers: list[str]) -> None:
     columns = map_columns(headers, 1).columns

@@ -4,7 +4,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.contact_import import ContactImport, Duplicate, import_contacts, is_email
@@ -211,7 +211,6 @@ def test_cell_text(value: Cell, text: str) -> None:
 
 
 @given(st.floats())
-@settings(deadline=None)
 def test_no_number_is_written_in_scientific_notation(value: float) -> None:
     assert "e" not in cell_text(value).lower()
 
@@ -301,7 +300,6 @@ CELLS = st.one_of(st.none(), st.text(max_size=20), st.floats(), st.integers(), s
 
 
 @given(st.lists(st.tuples(CELLS, CELLS, CELLS, CELLS), min_size=1, max_size=8))
-@settings(deadline=None)
 def test_whatever_the_cells_every_row_is_a_contact_or_an_error(rows: list[tuple[Cell, ...]]) -> None:
     try:
         result = imported(("Nombre", "Teléfono", "Correo", "Nota"), *rows)

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.phone_numbers import E164_PATTERN, PhoneNumber, mask, normalise_phone, split_phones
@@ -107,7 +107,6 @@ def test_keeps_the_extension_apart(written: str) -> None:
         assert normalise_phone(written, "CL") == PhoneNumber(e164="+56223456789", extension="12")
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="0123456789+ -.()xE", max_size=24), REGIONS, st.booleans())
 def test_normalising_twice_changes_nothing(written: str, region: str | None, mobile: bool) -> None:
     once = normalise_phone(written, region, mobile_hint=mobile)
@@ -117,7 +116,6 @@ def test_normalising_twice_changes_nothing(written: str, region: str | None, mob
         assert normalise_phone(once.e164, region, mobile_hint=mobile).e164 == once.e164
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60), REGIONS)
 def test_no_text_breaks_it(written: str, region: str | None) -> None:
     for piece in split_phones(written):
@@ -155,7 +153,6 @@ def test_splits_a_cell_into_its_numbers(cell: str, pieces: list[str]) -> None:
     assert split_phones(cell) == pieces
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.from_regex(r"\+?[1-9][0-9]{8,10}", fullmatch=True), min_size=1, max_size=6),
     st.sampled_from([";", " / ", "\n", " | ", ", ", " y ", "  "]),
@@ -178,7 +175,6 @@ def test_mask_hides_the_middle() -> None:
     assert mask("") == ""
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_mask_keeps_the_length(phone: str) -> None:
     assert len(mask(phone)) == len(phone)
