@@ -291,8 +291,9 @@ async def test_ten_credits_and_many_calls_at_once_never_go_below_zero(
     async with one.running(), two.running():
         await until(all_rest, seconds=60)
         jobs = [job for batch in batches for job in await campaigns.jobs(batch)]
-        assert {job.state for job in jobs} == {JobState.PENDING, JobState.COMPLETED}
-        assert {job.attempts for job in jobs if job.state is JobState.PENDING} == {0}
+        # A look that began before the money was gone may take one more, to put it back.
+        assert {job.state for job in jobs} - {JobState.LEASED} == {JobState.PENDING, JobState.COMPLETED}
+        assert {job.attempts for job in jobs if job.state is not JobState.COMPLETED} == {0}
         assert await _events(campaigns, batches, "balance_low") == 2
         assert await _events(campaigns, batches, "balance_back") == 0
 
